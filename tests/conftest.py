@@ -1,0 +1,173 @@
+"""How tests are run: on every event loop, with descriptors and leftovers counted.
+
+A test written as ``async def test_x(...)`` runs once on each host of `tests.hosts`,
+in a loop made for it. A plain test that needs a host (to run several loops, say)
+takes the fixture `loop` and calls ``loop.run(coroutine_function, *args)``.
+
+After each test nothing may be left over: no open descriptor, no unclosed file, no
+coroutine that was not awaited, no exception that nobody retrieved.
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+import inspect
+import os
+import sys
+import time
+from collections.abc import Callable, Generator, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+from tests.hosts import HOSTS, Host
+
+LATE_CLOSE_TIMEOUT_S = 2.0
+"""How long a worker thread may take to close what a cancelled call left to it."""
+
+DESCRIPTOR_FOLDER = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"
+
+# Examples share one loop per test, and machines of CI are slow: time says nothing.
+settings.register_profile("default", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+# -- Asynchronous tests ---------------------------------------------------------
+
+
+def coroutine_test(obj: object) -> Callable[..., Any] | None:
+    """Return the coroutine function behind a test, or None for a plain test."""
+    hypothesis_handle = getattr(obj, "hypothesis", None)
+    inner = getattr(hypothesis_handle, "inner_test", obj)
+    return inner if inspect.iscoroutinefunction(inner) else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makeitem(
+    collector: pytest.Module | pytest.Class, name: str, obj: object
+) -> None:
+    """Let every coroutine test run on each host."""
+    if collector.istestfunction(obj, name) and coroutine_test(obj):
+        pytest.mark.usefixtures("loop")(obj)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run a coroutine test on the host that its `loop` fixture made."""
+    inner = coroutine_test(pyfuncitem.obj)
+    if inner is None:
+        return None
+    host: Host = pyfuncitem.funcargs["loop"]
+    # fixtureinfo names what the test itself asks for; funcargs holds more.
+    names = pyfuncitem._fixtureinfo.argnames
+    arguments = {name: pyfuncitem.funcargs[name] for name in names}
+    if inner is pyfuncitem.obj:
+        host.run(inner, **arguments)
+        return True
+
+    # Hypothesis calls inner_test once per example, and each gets a loop of its own.
+    handle = pyfuncitem.obj.hypothesis
+    handle.inner_test = functools.wraps(inner)(functools.partial(host.run, inner))
+    try:
+        pyfuncitem.obj(**arguments)
+    finally:
+        handle.inner_test = inner
+    return True
+
+
+@pytest.fixture(params=HOSTS, ids=lambda host: host.name)
+def loop(request: pytest.FixtureRequest) -> Iterator[Host]:
+    """Give the host that runs the test; it fails if the loop was left a complaint."""
+    host_type: type[Host] = request.param
+    if reason := host_type.missing():
+        pytest.skip(reason)
+    host = host_type()
+    yield host
+    # An exception that nobody retrieves is reported when its future is collected.
+    gc.collect()
+    assert not host.complaints, "\n".join(host.complaints)
+
+
+# -- Nothing may be left over ---------------------------------------------------
+
+
+def open_descriptors() -> dict[int, str]:
+    """Return each open descriptor and what it points to, as far as one can see."""
+    found: dict[int, str] = {}
+    for name in os.listdir(DESCRIPTOR_FOLDER):
+        fd = int(name)
+        try:
+            found[fd] = os.readlink(f"{DESCRIPTOR_FOLDER}/{name}")
+        except OSError:
+            # Either closed again (the listing's own descriptor), or no link here.
+            try:
+                os.fstat(fd)
+            except OSError:
+                continue
+            found[fd] = "?"
+    return found
+
+
+def leaked_descriptors(before: dict[int, str]) -> dict[int, str]:
+    """Return what is open now and was not *before*, once late closes are done."""
+    deadline = time.monotonic() + LATE_CLOSE_TIMEOUT_S
+    while True:
+        leaked = dict(open_descriptors().items() - before.items())
+        if not leaked or time.monotonic() > deadline:
+            return leaked
+        time.sleep(0.01)
+        gc.collect()
+
+
+CALL_FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Remember whether the test itself failed."""
+    report = yield
+    if call.when == "call":
+        item.stash[CALL_FAILED] = report.failed
+    return report
+
+
+@pytest.fixture(autouse=True)
+def no_leftovers(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test that leaves a descriptor open or an object to complain later."""
+    if sys.platform == "win32":
+        yield
+        return
+    before = open_descriptors()
+    yield
+    # What complains when it is collected (unclosed files, coroutines never awaited)
+    # does so now, in the test that made it.
+    gc.collect()
+    # The traceback of a failed test keeps its locals, open files too, alive.
+    if not request.node.stash.get(CALL_FAILED, False):
+        leaked = leaked_descriptors(before)
+        assert not leaked, f"descriptors left open: {leaked}"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Keep what is loaded by now out of the collections that follow each test."""
+    gc.collect()
+    gc.freeze()
+
+
+# -- Markers --------------------------------------------------------------------
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what only root can do for everybody else."""
+    geteuid = getattr(os, "geteuid", None)
+    if geteuid is not None and geteuid() == 0:
+        return
+    for item in items:
+        if item.get_closest_marker("root"):
+            item.add_marker(pytest.mark.skip(reason="needs to be root"))

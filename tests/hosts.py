@@ -1,0 +1,83 @@
+"""The event loops that every asynchronous test runs on.
+
+A host runs one coroutine function from start to end in a loop of its own. To add
+one, write a subclass of `Host` and name it in `HOSTS`: no test changes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class Host(ABC):
+    """A way to run an asynchronous program, and what it complained about."""
+
+    name: str
+    requires: str | None = None
+    """The module that has to be importable, if the host is not part of Python."""
+
+    def __init__(self) -> None:
+        self.complaints: list[str] = []
+        """What reached the loop's exception handler because nobody else took it."""
+
+    @classmethod
+    def missing(cls) -> str | None:
+        """Say why this host can not be used here, or return None."""
+        if cls.requires and importlib.util.find_spec(cls.requires) is None:
+            return f"{cls.requires} is not installed"
+        return None
+
+    @abstractmethod
+    def run(self, func: Callable[..., Awaitable[T]], /, *args: Any, **kwargs: Any) -> T:
+        """Run ``await func(*args, **kwargs)`` in a new loop, and end the loop."""
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+class AsyncioHost(Host):
+    """asyncio's own event loop."""
+
+    name = "asyncio"
+
+    def new_event_loop(self) -> asyncio.AbstractEventLoop:
+        """Make the loop; subclasses choose another kind."""
+        return asyncio.new_event_loop()
+
+    def run(self, func: Callable[..., Awaitable[T]], /, *args: Any, **kwargs: Any) -> T:
+        """Run ``await func(*args, **kwargs)`` in a new loop, and end the loop."""
+
+        async def main() -> T:
+            asyncio.get_running_loop().set_exception_handler(self._complain)
+            return await func(*args, **kwargs)
+
+        with asyncio.Runner(loop_factory=self.new_event_loop) as runner:
+            return runner.run(main())
+
+    def _complain(
+        self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]
+    ) -> None:
+        self.complaints.append(f"{context.get('message')}: {context!r}")
+
+
+class UvloopHost(AsyncioHost):
+    """uvloop under asyncio."""
+
+    name = "uvloop"
+    requires = "uvloop"
+
+    def new_event_loop(self) -> asyncio.AbstractEventLoop:
+        """Make a uvloop loop."""
+        import uvloop
+
+        loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+        return loop
+
+
+HOSTS: tuple[type[Host], ...] = (AsyncioHost, UvloopHost)
