@@ -20,7 +20,7 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.hosts import HOSTS, Host
 
@@ -29,9 +29,16 @@ LATE_CLOSE_TIMEOUT_S = 2.0
 
 DESCRIPTOR_FOLDER = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"
 
-# Examples share one loop per test, and machines of CI are slow: time says nothing.
-settings.register_profile("default", deadline=None)
-settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+# No deadline: machines of CI are slow, time says nothing. Fixtures like tmp_path may
+# be shared by a test's examples: each example writes the files that it reads.
+settings.register_profile(
+    "default",
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+settings.register_profile(
+    "ci", settings.get_profile("default"), derandomize=True, print_blob=True
+)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 
@@ -69,8 +76,12 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         return True
 
     # Hypothesis calls inner_test once per example, and each gets a loop of its own.
+    @functools.wraps(inner)
+    def run_example(*args: Any, **kwargs: Any) -> None:
+        host.run(inner, *args, **kwargs)
+
     handle = pyfuncitem.obj.hypothesis
-    handle.inner_test = functools.wraps(inner)(functools.partial(host.run, inner))
+    handle.inner_test = run_example
     try:
         pyfuncitem.obj(**arguments)
     finally:

@@ -12,6 +12,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+import pytest
+
 T = TypeVar("T")
 
 
@@ -53,17 +55,29 @@ class AsyncioHost(Host):
     def run(self, func: Callable[..., Awaitable[T]], /, *args: Any, **kwargs: Any) -> T:
         """Run ``await func(*args, **kwargs)`` in a new loop, and end the loop."""
 
+        timed_out: list[BaseException] = []
+
+        def complain(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+            exception = context.get("exception")
+            if isinstance(exception, pytest.fail.Exception):
+                # pytest-timeout raises in a signal handler. asyncio lets that out of
+                # the loop; uvloop hands it over here, and would go on.
+                timed_out.append(exception)
+                loop.stop()
+            else:
+                self.complaints.append(f"{context.get('message')}: {context!r}")
+
         async def main() -> T:
-            asyncio.get_running_loop().set_exception_handler(self._complain)
+            asyncio.get_running_loop().set_exception_handler(complain)
             return await func(*args, **kwargs)
 
-        with asyncio.Runner(loop_factory=self.new_event_loop) as runner:
-            return runner.run(main())
-
-    def _complain(
-        self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]
-    ) -> None:
-        self.complaints.append(f"{context.get('message')}: {context!r}")
+        try:
+            with asyncio.Runner(loop_factory=self.new_event_loop) as runner:
+                return runner.run(main())
+        except RuntimeError:
+            if timed_out:
+                raise timed_out[0] from None
+            raise
 
 
 class UvloopHost(AsyncioHost):

@@ -1,0 +1,85 @@
+# The same verbs locally and in CI; `make help` lists them.
+#
+# Each one prepares $(VENV) itself and installs again only when pyproject.toml
+# changes. PYTHON=... chooses the interpreter, else it is the newest CPython found.
+# ARGS=... is passed on: make test ARGS="-k buffered -x"
+
+VENV ?= .venv
+PYTHON ?=
+ARGS ?=
+
+BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test test-pure test-all check fix docs bench clean FORCE
+
+help:  ## Say what there is to make
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' \
+		$(firstword $(MAKEFILE_LIST))
+
+demo: $(VENV)/.has-demo  ## Measure headrace beside open(), aiofiles and anyio here
+	$(BIN)/python -m headrace bench --quick $(ARGS)
+
+bench: $(VENV)/.has-demo  ## The full measurement: make bench ARGS="PATH --chart FILE"
+	$(BIN)/python -m headrace bench $(ARGS)
+
+test: $(VENV)/.has-test  ## Run the tests
+	$(BIN)/python -m pytest $(ARGS)
+
+test-pure: $(VENV)/.has-test  ## Run the tests without the C core
+	HEADRACE_NATIVE=0 $(BIN)/python -m pytest $(ARGS)
+
+test-all: $(VENV)/.has-nox  ## Run the tests on every CPython at hand
+	$(BIN)/python -m nox --session test -- $(ARGS)
+
+check: $(VENV)/.has-check  ## Lint, formatting, types, spelling; changes nothing
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/codespell
+
+fix: $(VENV)/.has-check  ## Repair what ruff can repair, and format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/.has-docs  ## Build the documentation into site/; warnings are errors
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+clean:  ## Remove what the other verbs made
+	rm -rf .venv .nox .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf build dist htmlcov site src/*.egg-info
+	find src tests scripts docs -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# -- The environment ------------------------------------------------------------
+# $(VENV)/.has-X says that what X needs is installed. A later pip run keeps what an
+# earlier one installed, so the sets add up in one environment.
+
+# Runs each time, but leaves the file's date alone where there is nothing to do.
+$(VENV)/.ready: FORCE
+	@PYTHON='$(PYTHON)' scripts/prepare-venv '$(VENV)'
+
+$(VENV)/.has-demo: $(VENV)/.ready pyproject.toml
+	$(PIP_INSTALL) --editable '.[cli]' --group peers
+	@touch $@
+
+$(VENV)/.has-test: $(VENV)/.ready pyproject.toml
+	$(PIP_INSTALL) --editable '.[cli]' --group test
+	@touch $@
+
+# The tests' own types are checked too, so what they import has to be there.
+$(VENV)/.has-check: $(VENV)/.ready pyproject.toml
+	$(PIP_INSTALL) --editable '.[cli]' --group test --group lint --group nox
+	@touch $@
+
+$(VENV)/.has-docs: $(VENV)/.ready pyproject.toml
+	$(PIP_INSTALL) --editable . --group docs
+	@touch $@
+
+$(VENV)/.has-nox: $(VENV)/.ready pyproject.toml
+	$(PIP_INSTALL) --group nox
+	@touch $@
+
+FORCE:
