@@ -54,7 +54,6 @@ class AsyncioHost(Host):
 
     def run(self, func: Callable[..., Awaitable[T]], /, *args: Any, **kwargs: Any) -> T:
         """Run ``await func(*args, **kwargs)`` in a new loop, and end the loop."""
-
         timed_out: list[BaseException] = []
 
         def complain(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
