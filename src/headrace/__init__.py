@@ -1,0 +1,76 @@
+"""Async file I/O with the semantics and the speed of builtin `open()`.
+
+    import headrace
+
+    async with headrace.open("notes.txt") as f:
+        async for line in f:
+            ...
+
+`open()` takes the arguments of builtin `open()`; the methods of its files are
+coroutines. `read_bytes()`, `read_text()`, `write_bytes()` and `write_text()` handle a
+whole file at once. `headrace.os`, `headrace.ospath` and `headrace.tempfile` are the
+async faces of the modules of those names.
+"""
+
+from headrace import os, ospath, tempfile
+from headrace._errors import FileInUseError, NotAwaitedError, UnsupportedOperation
+from headrace._stats import Stats, stats
+from headrace.files._buffered import (
+    DEFAULT_BUFFER_SIZE,
+    AsyncBufferedRandom,
+    AsyncBufferedReader,
+    AsyncBufferedWriter,
+)
+from headrace.files._oneshot import (
+    append_bytes,
+    append_text,
+    read_bytes,
+    read_text,
+    write_bytes,
+    write_text,
+)
+from headrace.files._open import open
+from headrace.files._raw import AsyncFileIO
+from headrace.files._stdio import (
+    stderr,
+    stderr_bytes,
+    stdin,
+    stdin_bytes,
+    stdout,
+    stdout_bytes,
+)
+from headrace.files._text import AsyncTextIOWrapper
+from headrace.files._wrap import wrap
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "DEFAULT_BUFFER_SIZE",
+    "AsyncBufferedRandom",
+    "AsyncBufferedReader",
+    "AsyncBufferedWriter",
+    "AsyncFileIO",
+    "AsyncTextIOWrapper",
+    "FileInUseError",
+    "NotAwaitedError",
+    "Stats",
+    "UnsupportedOperation",
+    "append_bytes",
+    "append_text",
+    "open",
+    "os",
+    "ospath",
+    "read_bytes",
+    "read_text",
+    "stats",
+    "stderr",
+    "stderr_bytes",
+    "stdin",
+    "stdin_bytes",
+    "stdout",
+    "stdout_bytes",
+    "tempfile",
+    "wrap",
+    "write_bytes",
+    "write_text",
+]

@@ -1,0 +1,1 @@
+"""The Python twins of the C core: same names, same behaviour (PEP 399)."""

@@ -1,0 +1,156 @@
+"""One system call that the kernel promises not to wait in.
+
+Twin of `c/inline.c`. Knows descriptors, offsets and paths; no files, no policy.
+Each call touches nothing but its arguments and a buffer of its own thread.
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import os
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+RWF_NOWAIT: int = getattr(os, "RWF_NOWAIT", 0)
+
+#: Longest read that `read_at` is made for: a copy of this size takes some 20 µs.
+SCRATCH_SIZE = 256 * 1024 + 1  # bytes
+
+# openat2(2), Linux 5.6; one number on every architecture but alpha.
+_SYS_OPENAT2 = 437
+_AT_FDCWD = -100
+RESOLVE_NO_XDEV = 0x01  # EXDEV rather than cross into another mount
+RESOLVE_CACHED = 0x20  # Linux 5.12: EAGAIN rather than wait for a lookup
+
+
+class _Scratch(threading.local):
+    """Where inline reads land before they become `bytes`: one a thread."""
+
+    def __init__(self) -> None:
+        self.view = memoryview(bytearray(SCRATCH_SIZE))
+
+
+_scratch = _Scratch()
+
+
+def read_at(fd: int, size: int, offset: int) -> bytes | None:
+    """Read up to *size* bytes without waiting.
+
+    Args:
+        fd: An open descriptor.
+        size: Bytes wanted, 1 to `SCRATCH_SIZE`.
+        offset: Absolute byte offset, or -1 for the descriptor's own position,
+            which then moves.
+
+    Returns:
+        The bytes (none at the end of the file), or None if it would wait.
+
+    Raises:
+        OSError: As preadv2(2) reports it; EOPNOTSUPP where the file system has
+            no such reads.
+    """
+    view = _scratch.view[:size]
+    try:
+        count = os.preadv(fd, (view,), offset, RWF_NOWAIT)
+    except BlockingIOError:
+        return None
+    return bytes(view) if count == size else bytes(view[:count])
+
+
+def read_into_at(fd: int, buf: memoryview, offset: int) -> int:
+    """Read into *buf* without waiting: `read_at`, but the count, or -1 to wait."""
+    try:
+        return os.preadv(fd, (buf,), offset, RWF_NOWAIT)
+    except BlockingIOError:
+        return -1
+
+
+# -- Opening ---------------------------------------------------------------
+
+
+@functools.cache
+def _libc() -> Any:
+    """Load ctypes and the C library when first needed; None where it cannot be."""
+    if not sys.platform.startswith("linux"):
+        return None
+    try:
+        import ctypes
+
+        # PyDLL keeps the GIL: the calls cannot wait, and giving it away costs more.
+        return ctypes.PyDLL(None, use_errno=True)
+    except (ImportError, OSError):
+        return None
+
+
+@functools.cache
+def _openat2() -> Callable[[bytes, int, int], int] | None:
+    libc = _libc()
+    if libc is None:
+        return None
+    import ctypes
+
+    class OpenHow(ctypes.Structure):
+        _fields_ = [  # noqa: RUF012 - the form that ctypes asks for
+            ("flags", ctypes.c_uint64),
+            ("mode", ctypes.c_uint64),
+            ("resolve", ctypes.c_uint64),
+        ]
+
+    syscall = libc.syscall
+    syscall.restype = ctypes.c_long
+    syscall.argtypes = (
+        ctypes.c_long,
+        ctypes.c_int,
+        ctypes.c_char_p,
+        ctypes.c_void_p,
+        ctypes.c_size_t,
+    )
+    size = ctypes.sizeof(OpenHow)
+    get_errno = ctypes.get_errno
+
+    @functools.cache
+    def how(flags: int, resolve: int) -> Any:
+        return ctypes.byref(OpenHow(flags, 0, resolve))
+
+    def openat2(path: bytes, flags: int, resolve: int) -> int:
+        fd: int = syscall(_SYS_OPENAT2, _AT_FDCWD, path, how(flags, resolve), size)
+        return fd if fd >= 0 else -get_errno()
+
+    return openat2
+
+
+def open_cached(path: bytes, flags: int, resolve: int = 0) -> int:
+    """Open *path* only if every step of the lookup is in the kernel's caches.
+
+    Args:
+        path: Without a NUL byte.
+        flags: For open(2), none of those that create or truncate.
+        resolve: `RESOLVE_*` flags beside `RESOLVE_CACHED`.
+
+    Returns:
+        A descriptor, or the negative errno: -EAGAIN where it would wait, -ENOSYS
+        where the call is not to be had.
+    """
+    call = _openat2()
+    if call is None:
+        return -errno.ENOSYS
+    return call(path, flags, resolve | RESOLVE_CACHED)
+
+
+def file_system_type(fd: int) -> int:
+    """Return fstatfs(2)'s f_type of the file system that *fd* is on; 0 if unknown.
+
+    May wait on a network file system: call it from a worker.
+    """
+    libc = _libc()
+    if libc is None:
+        return 0
+    import ctypes
+
+    # struct statfs begins with f_type, a long (an unsigned int on s390, where the
+    # value below comes out wrong and is then simply an unknown type).
+    buf = (ctypes.c_long * 64)()
+    return int(buf[0]) & 0xFFFFFFFF if libc.fstatfs(fd, buf) == 0 else 0

@@ -1,0 +1,84 @@
+"""Counters of how operations were done: what tests assert instead of times.
+
+The counters are plain integers that the layers add to; `stats()` is a snapshot.
+They are per process, and not exact under free threading (no lock is taken).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """A snapshot of headrace's counters since the process started.
+
+    Attributes are also items (`stats()["hops"]`), and two snapshots subtract.
+    """
+
+    buffer_hits: int
+    """Operations that bytes (or room) in user space answered. Lines and writes are
+    added when their buffer is filled or drained, so the latest may be missing."""
+    inline_calls: int
+    """System calls made on the event loop's thread because they cannot wait."""
+    engine_jobs: int
+    """Jobs that went to an engine."""
+    hops: int
+    """Times a task was suspended for a job in another thread."""
+    yields: int
+    """Times a task was suspended only to be fair to other tasks."""
+
+    def __getitem__(self, name: str) -> int:
+        if name not in self.keys():
+            raise KeyError(name)
+        value: int = getattr(self, name)
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
+
+    def __len__(self) -> int:
+        return len(self.keys())
+
+    def keys(self) -> tuple[str, ...]:
+        """Return the names of the counters."""
+        return tuple(field.name for field in fields(self))
+
+    def __sub__(self, other: Stats) -> Stats:
+        return Stats(**{name: self[name] - other[name] for name in self.keys()})
+
+    def as_dict(self) -> dict[str, int]:
+        """Return the counters as a plain dict."""
+        return asdict(self)
+
+
+class Counters:
+    """The live counters; see `Stats` for what each one counts."""
+
+    __slots__ = ("buffer_hits", "engine_jobs", "hops", "inline_calls", "yields")
+
+    def __init__(self) -> None:
+        self.buffer_hits = 0
+        self.inline_calls = 0
+        self.engine_jobs = 0
+        self.hops = 0
+        self.yields = 0
+
+
+counters = Counters()
+
+
+def stats() -> Stats:
+    """Return how operations were done since the process started.
+
+    Returns:
+        A snapshot; subtract an earlier one to see what a piece of code did.
+    """
+    return Stats(
+        buffer_hits=counters.buffer_hits,
+        inline_calls=counters.inline_calls,
+        engine_jobs=counters.engine_jobs,
+        hops=counters.hops,
+        yields=counters.yields,
+    )

@@ -1,0 +1,105 @@
+"""Types where the layers meet: path and buffer aliases, mode literals, protocols.
+
+Leaf module: standard library only.
+"""
+
+from __future__ import annotations
+
+import enum
+import os
+from collections.abc import Callable, Iterator
+from typing import Any, Final, Literal, Protocol, TypeAlias, runtime_checkable
+
+from collections.abc import Coroutine
+
+StrPath: TypeAlias = str | os.PathLike[str]
+BytesPath: TypeAlias = bytes | os.PathLike[bytes]
+StrOrBytesPath: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+FileDescriptorOrPath: TypeAlias = int | StrOrBytesPath
+Opener: TypeAlias = Callable[[str, int], int]
+
+# Whatever exports a buffer. `collections.abc.Buffer` came with 3.12 (PEP 688), and
+# the package supports 3.11, so the concrete types that people pass are named.
+ReadableBuffer: TypeAlias = Any
+WriteableBuffer: TypeAlias = Any
+
+
+class _Wait(enum.Enum):
+    """The type of `WAIT`; an enum so that type checkers narrow on `is WAIT`."""
+
+    WAIT = "would wait"
+
+    def __repr__(self) -> str:
+        return "WAIT"
+
+
+WAIT: Final = _Wait.WAIT
+Wait: TypeAlias = Literal[_Wait.WAIT]
+
+OpenTextModeReading: TypeAlias = Literal["r", "rt", "tr"]
+OpenTextModeUpdating: TypeAlias = Literal[
+    "r+", "+r", "rt+", "r+t", "+rt", "tr+", "t+r", "+tr",
+    "w+", "+w", "wt+", "w+t", "+wt", "tw+", "t+w", "+tw",
+    "a+", "+a", "at+", "a+t", "+at", "ta+", "t+a", "+ta",
+    "x+", "+x", "xt+", "x+t", "+xt", "tx+", "t+x", "+tx",
+]  # fmt: skip
+OpenTextModeWriting: TypeAlias = Literal[
+    "w", "wt", "tw", "a", "at", "ta", "x", "xt", "tx"
+]
+OpenTextMode: TypeAlias = (
+    OpenTextModeReading | OpenTextModeUpdating | OpenTextModeWriting
+)
+OpenBinaryModeReading: TypeAlias = Literal["rb", "br"]
+OpenBinaryModeUpdating: TypeAlias = Literal[
+    "rb+", "r+b", "+rb", "br+", "b+r", "+br",
+    "wb+", "w+b", "+wb", "bw+", "b+w", "+bw",
+    "ab+", "a+b", "+ab", "ba+", "b+a", "+ba",
+    "xb+", "x+b", "+xb", "bx+", "b+x", "+bx",
+]  # fmt: skip
+OpenBinaryModeWriting: TypeAlias = Literal["wb", "bw", "ab", "ba", "xb", "bx"]
+OpenBinaryMode: TypeAlias = (
+    OpenBinaryModeReading | OpenBinaryModeUpdating | OpenBinaryModeWriting
+)
+
+
+@runtime_checkable
+class Host(Protocol):
+    """What the engine needs of an event loop; `engine/_asyncio.py` has the first."""
+
+    def call_threadsafe(self, callback: Callable[[], object]) -> None:
+        """Run *callback* on the loop's thread; RuntimeError if the loop is closed."""
+
+    def signal(self) -> Signal:
+        """Return a new one-time signal of this loop."""
+
+    async def checkpoint(self) -> None:
+        """Let every other ready task run once."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Suspend the task for *seconds*."""
+
+    async def wait_readable(self, fd: int) -> bool:
+        """Wait until *fd* can be read; False if the loop cannot watch it."""
+
+    async def wait_writable(self, fd: int) -> bool:
+        """Wait until *fd* can be written; False if the loop cannot watch it."""
+
+
+class Signal(Protocol):
+    """A one-time event for one waiting task, set on the loop's own thread."""
+
+    is_set: bool
+
+    def set(self) -> None:
+        """Wake the waiting task, now or when it comes."""
+
+    def wait(self) -> Coroutine[Any, Any, None]:
+        """Suspend until set; raises the loop's cancellation."""
+
+
+class SupportsLines(Protocol):
+    """What batches of lines are handed out through: a list iterator."""
+
+    def __next__(self) -> Any: ...
+    def __iter__(self) -> Iterator[Any]: ...
+    def __length_hint__(self) -> int: ...

@@ -1,0 +1,44 @@
+"""How an operation is done: inline, or by an engine in another thread.
+
+Knows descriptors, offsets and buffers. Knows nothing of files, modes or encodings.
+"""
+
+from headrace.engine._budget import WINDOW, WINDOW_OPERATIONS, budget
+from headrace.engine._inflight import Job
+from headrace.engine._inline import (
+    INLINE_LIMIT,
+    UNKNOWN,
+    Device,
+    device_of,
+    open_for_reading,
+    opens_inline,
+)
+from headrace.engine._lanes import Lane, workers
+from headrace.engine._registry import (
+    Engine,
+    current_engine,
+    engine_choice,
+    running_loop_key,
+)
+from headrace.engine._shield import Shield, current_shield
+
+__all__ = [
+    "INLINE_LIMIT",
+    "UNKNOWN",
+    "WINDOW",
+    "WINDOW_OPERATIONS",
+    "Device",
+    "Engine",
+    "Job",
+    "Lane",
+    "Shield",
+    "budget",
+    "current_engine",
+    "current_shield",
+    "device_of",
+    "engine_choice",
+    "open_for_reading",
+    "opens_inline",
+    "running_loop_key",
+    "workers",
+]

@@ -1,0 +1,125 @@
+"""asyncio and uvloop: the only file that knows them.
+
+A host offers what `headrace._typing.Host` lists; nothing here knows of jobs, files
+or threads beyond waking the loop from one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import types
+import weakref
+from collections.abc import Callable, Generator
+
+Cancelled = asyncio.CancelledError
+
+
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the asyncio loop that runs in this thread, if one does."""
+    return asyncio._get_running_loop()
+
+
+@types.coroutine
+def _bare_yield() -> Generator[None, None, None]:
+    """Suspend once: what `asyncio.sleep(0)` does, one coroutine less."""
+    yield
+
+
+class AsyncioSignal:
+    """A one-time event for one waiting task."""
+
+    __slots__ = ("_future", "_loop", "is_set")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._future: asyncio.Future[None] | None = None
+        self.is_set = False
+
+    def set(self) -> None:
+        """Wake the waiting task; on the loop's thread."""
+        self.is_set = True
+        future = self._future
+        if future is not None and not future.done():
+            future.set_result(None)
+
+    async def wait(self) -> None:
+        """Suspend until `set()`; may be awaited again after a cancellation."""
+        if self.is_set:
+            return
+        self._future = self._loop.create_future()
+        try:
+            await self._future
+        finally:
+            self._future = None
+
+
+class AsyncioHost:
+    """One running asyncio or uvloop loop; refers to it weakly."""
+
+    name = "asyncio"
+    cancelled: type[BaseException] = Cancelled
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        # Engines are kept in a table by loop, weakly: a strong reference here
+        # would keep each loop that ever ran alive.
+        self._loop = weakref.ref(loop)
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop; RuntimeError when it is gone."""
+        loop = self._loop()
+        if loop is None:
+            raise RuntimeError("the event loop is gone")
+        return loop
+
+    def call_threadsafe(self, callback: Callable[[], object]) -> None:
+        """Run *callback* on the loop's thread; RuntimeError if the loop is closed."""
+        self.loop.call_soon_threadsafe(callback)
+
+    def signal(self) -> AsyncioSignal:
+        """Return a new one-time signal of this loop."""
+        return AsyncioSignal(self.loop)
+
+    async def checkpoint(self) -> None:
+        """Let every other ready task run once."""
+        await _bare_yield()
+
+    async def sleep(self, seconds: float) -> None:
+        """Suspend the task for *seconds*."""
+        await asyncio.sleep(seconds)
+
+    async def wait_readable(self, fd: int) -> bool:
+        """Wait until *fd* can be read; False if the loop cannot watch it."""
+        loop = self.loop
+        return await self._watch(fd, loop.add_reader, loop.remove_reader)
+
+    async def wait_writable(self, fd: int) -> bool:
+        """Wait until *fd* can be written; False if the loop cannot watch it."""
+        loop = self.loop
+        return await self._watch(fd, loop.add_writer, loop.remove_writer)
+
+    async def _watch(
+        self,
+        fd: int,
+        add: Callable[..., object],
+        remove: Callable[[int], object],
+    ) -> bool:
+        # A duplicate, because the loop keeps one watcher a descriptor number, and
+        # that of the program's own (a transport over stdin, say) must stay.
+        watched = os.dup(fd)
+        try:
+            ready = self.signal()
+            try:
+                add(watched, ready.set)
+            except (OSError, NotImplementedError, ValueError):
+                # EPERM: epoll(7) does not take regular files and some devices.
+                # NotImplementedError: the Proactor loop of Windows.
+                return False
+            try:
+                await ready.wait()
+            finally:
+                remove(watched)
+        finally:
+            os.close(watched)
+        return True

@@ -1,0 +1,198 @@
+"""The thread engine: jobs go to worker threads, results come back to the loop.
+
+One for each running loop. It owns no thread itself (the lanes do) and holds the
+loop weakly, so it ends with the loop and needs no closing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor
+from typing import Any, Literal, TypeVar
+
+from headrace._stats import counters
+from headrace._typing import Host, Signal
+from headrace.engine._budget import budget
+from headrace.engine._inflight import Job
+from headrace.engine._lanes import Lane, workers
+from headrace.engine._shield import Shield, current_shield
+
+T = TypeVar("T")
+
+#: Jobs that change something and are running; the exit waits for them.
+_effects: set[Job] = set()
+
+
+class ThreadsEngine:
+    """Runs blocking calls in headrace's own threads for one event loop."""
+
+    name = "threads"
+
+    def __init__(self, host: Host, cancelled: type[BaseException]) -> None:
+        self.host = host
+        self._cancelled = cancelled
+        self._finished: deque[Job] = deque()
+        self._signalled = False
+
+    # -- Jobs ---------------------------------------------------------------
+
+    async def run(
+        self,
+        func: Callable[..., T],
+        *args: Any,
+        lane: Lane = Lane.WORK,
+        on_cancel: Literal["abandon", "finish"] = "abandon",
+        discard: Callable[[T], object] | None = None,
+        executor: Executor | None = None,
+    ) -> T:
+        """Run ``func(*args)`` as one job, in one hop.
+
+        Args:
+            func: A blocking call; runs with the caller's context variables.
+            args: Its arguments, kept alive until it has come back.
+            lane: `Lane.WAIT` for what may wait for ever.
+            on_cancel: What a cancellation does once the job runs. "abandon" raises
+                at once; "finish" waits for the end first, for all that changes
+                something. A job that no thread has begun never runs.
+            discard: Takes, in a worker thread, the result that nobody waits for.
+            executor: Runs the job instead of headrace's threads.
+
+        Returns:
+            What *func* returns.
+
+        Raises:
+            BaseException: What *func* raises.
+        """
+        job = self.submit(func, *args, lane=lane, discard=discard, executor=executor)
+        result: T = await self.outcome(job, on_cancel)
+        return result
+
+    async def outcome(
+        self, job: Job, on_cancel: Literal["abandon", "finish"] = "abandon"
+    ) -> Any:
+        """Wait for a submitted *job*; see `run`. Afterwards, if cancelled, the job is
+        `withdrawn`, `completed`, or still in flight."""
+        if on_cancel == "finish":
+            _effects.add(job)
+        try:
+            await self.wait(job.signal)
+        except self._cancelled:
+            if job.withdraw():
+                _effects.discard(job)
+            else:
+                if on_cancel == "finish":
+                    with Shield():
+                        await self.wait(job.signal)
+                self._give_up(job)
+            raise
+        budget.renew()
+        return job.outcome()
+
+    def submit(
+        self,
+        func: Callable[..., Any],
+        *args: Any,
+        lane: Lane = Lane.WORK,
+        discard: Callable[[Any], object] | None = None,
+        executor: Executor | None = None,
+    ) -> Job:
+        """Start a job without waiting for it; `wait(job.signal)` then does."""
+        counters.engine_jobs += 1
+        counters.hops += 1
+        job = Job(func, args, self.host.signal(), self._deliver, discard)
+        if executor is None:
+            workers(lane).submit(job)
+        else:
+            executor.submit(job)
+        return job
+
+    def _give_up(self, job: Job) -> None:
+        """Leave *job* to itself; a result that is here already goes to a worker."""
+        if job.abandon() and job.discards:
+            workers(Lane.WORK).submit(job.drop_result)
+
+    def _deliver(self, job: Job) -> None:
+        """Take a completed job from a worker's thread to the loop's."""
+        _effects.discard(job)
+        self._finished.append(job)
+        # The flag is cleared before the queue is emptied, so a job that finds it
+        # set is always seen; two wake-ups for one job do no harm.
+        if self._signalled:
+            return
+        self._signalled = True
+        try:
+            self.host.call_threadsafe(self._reap)
+        except RuntimeError:
+            # The loop is closed or gone: nobody waits any more.
+            self._signalled = False
+            self._drop_finished()
+
+    def _reap(self) -> None:
+        self._signalled = False
+        while self._finished:
+            self._finished.popleft().signal.set()
+
+    def _drop_finished(self) -> None:
+        while True:
+            try:
+                job = self._finished.popleft()
+            except IndexError:
+                return
+            job.drop_result()
+
+    # -- Waiting ------------------------------------------------------------
+
+    async def wait(self, signal: Signal) -> None:
+        """Wait for *signal*; inside a `Shield`, through cancellations.
+
+        Raises:
+            The loop's cancellation. The signal may be set all the same.
+        """
+        while True:
+            try:
+                return await signal.wait()
+            except self._cancelled as cancellation:
+                shield = current_shield()
+                if shield is None:
+                    raise
+                shield.note(cancellation)
+
+    async def checkpoint(self) -> None:
+        """Give every other ready task a turn; renews the inline budget."""
+        counters.yields += 1
+        await self._unless_shielded(self.host.checkpoint())
+        budget.renew()
+
+    async def sleep(self, seconds: float) -> None:
+        """Suspend the task for *seconds*; inside a `Shield` perhaps for less."""
+        await self._unless_shielded(self.host.sleep(seconds))
+
+    async def _unless_shielded(self, pause: Coroutine[Any, Any, None]) -> None:
+        try:
+            await pause
+        except self._cancelled as cancellation:
+            shield = current_shield()
+            if shield is None:
+                raise
+            shield.note(cancellation)
+
+    async def wait_readable(self, fd: int) -> bool:
+        """Wait until *fd* can be read; False if the loop cannot watch it.
+
+        Can be cancelled even inside a `Shield`: it may take for ever.
+        """
+        return await self.host.wait_readable(fd)
+
+    async def wait_writable(self, fd: int) -> bool:
+        """Wait until *fd* can be written; see `wait_readable`."""
+        return await self.host.wait_writable(fd)
+
+
+def wait_for_effects() -> None:
+    """Block until no job that changes something runs: for the interpreter's exit."""
+    pause = threading.Event()
+    for job in tuple(_effects):
+        while not job.completed and not job.withdraw():
+            pause.wait(0.001)

@@ -1,0 +1,1 @@
+"""`open()` and the file objects: text over buffered over raw, as in `io`."""

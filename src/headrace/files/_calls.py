@@ -1,0 +1,152 @@
+"""The blocking system calls that the jobs of files consist of.
+
+Plain functions over descriptors, run in a worker; each is one job. EINTR is
+retried by `os` itself (PEP 475). Knows no file object and no event loop.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import stat
+
+from headrace._typing import ReadableBuffer
+
+#: Linux moves at most 0x7ffff000 bytes in one call, read(2) and write(2).
+MAX_TRANSFER = 0x7FFFF000  # bytes
+
+#: A file whose size is not known (/proc, pipes) is read in pieces from this size on.
+FIRST_PIECE = 64 * 1024  # bytes
+LARGEST_PIECE = 8 * 1024 * 1024  # bytes
+
+#: What a pipe that polls writable takes without blocking, pipe(7).
+PIPE_BUF: int = getattr(select, "PIPE_BUF", 512)
+
+
+def read_once(fd: int, size: int, offset: int) -> bytes:
+    """Read with one call: at *offset*, or at the descriptor's position if -1."""
+    size = min(size, MAX_TRANSFER)
+    return os.read(fd, size) if offset < 0 else os.pread(fd, size, offset)
+
+
+def read_into_once(fd: int, buf: memoryview, offset: int) -> int:
+    """Read into *buf* with one call; returns the count."""
+    buf = buf[:MAX_TRANSFER]
+    if offset >= 0:
+        return os.preadv(fd, (buf,), offset)
+    if hasattr(os, "readv"):
+        return os.readv(fd, (buf,))
+    data = os.read(fd, len(buf))
+    buf[: len(data)] = data
+    return len(data)
+
+
+def _remaining(fd: int, offset: int) -> int:
+    """Return how many bytes a regular file has from *offset* on; 0 if unknown."""
+    try:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            return 0
+        position = offset if offset >= 0 else os.lseek(fd, 0, os.SEEK_CUR)
+    except OSError:
+        return 0
+    return max(0, status.st_size - position)
+
+
+def read_up_to(fd: int, size: int, offset: int) -> bytes:
+    """Read *size* bytes, fewer only at the end of the file."""
+    if size > FIRST_PIECE:
+        # Room for 1 GiB must not be made for a file of one page.
+        remaining = _remaining(fd, offset)
+        piece = min(size, remaining or FIRST_PIECE)
+    else:
+        piece = size
+    data = read_once(fd, piece, offset)
+    if len(data) == size or not data:
+        return data
+    pieces = [data]
+    total = len(data)
+    while total < size:
+        at = offset + total if offset >= 0 else -1
+        data = read_once(fd, min(size - total, LARGEST_PIECE), at)
+        if not data:
+            break
+        pieces.append(data)
+        total += len(data)
+    return b"".join(pieces) if len(pieces) > 1 else pieces[0]
+
+
+def read_to_end(fd: int, offset: int) -> bytes:
+    """Read all there is from *offset* (or the position, if -1) on.
+
+    Until the kernel says end of file, whatever st_size is: files of /proc have none.
+    """
+    # One byte more than the size: a short answer is then the end of the file.
+    piece = _remaining(fd, offset) + 1
+    piece = piece if piece > 1 else FIRST_PIECE
+    pieces: list[bytes] = []
+    total = 0
+    while True:
+        at = offset + total if offset >= 0 else -1
+        data = read_once(fd, piece, at)
+        if not data:
+            return b"".join(pieces) if len(pieces) != 1 else pieces[0]
+        pieces.append(data)
+        total += len(data)
+        piece = min(max(FIRST_PIECE, total), LARGEST_PIECE)
+
+
+def write_all(
+    fd: int, data: ReadableBuffer, offset: int
+) -> tuple[int, OSError | None]:
+    """Write all of *data*, continuing after short writes.
+
+    Returns:
+        How many bytes were written, and the error that ended it, if one did.
+    """
+    view = memoryview(data)
+    done = 0
+    try:
+        while done < len(view):
+            piece = view[done : done + MAX_TRANSFER]
+            if offset >= 0:
+                done += os.pwrite(fd, piece, offset + done)
+            else:
+                done += os.write(fd, piece)
+    except OSError as error:
+        return done, error
+    finally:
+        view.release()
+    return done, None
+
+
+def write_while_ready(fd: int, data: ReadableBuffer) -> tuple[int, OSError | None]:
+    """Write to a pipe, terminal or socket as long as it takes without blocking.
+
+    Returns:
+        How many bytes were written, and the error that ended it, if one did.
+    """
+    poll = select.poll()
+    poll.register(fd, select.POLLOUT)
+    view = memoryview(data)
+    done = 0
+    try:
+        while done < len(view) and poll.poll(0):
+            done += os.write(fd, view[done : done + PIPE_BUF])
+    except BlockingIOError:
+        pass
+    except OSError as error:
+        return done, error
+    finally:
+        view.release()
+    return done, None
+
+
+def write_and_close(fd: int, data: ReadableBuffer, offset: int) -> OSError | None:
+    """Write all of *data*, then close *fd* whatever happened; returns the error."""
+    _, error = write_all(fd, data, offset)
+    try:
+        os.close(fd)
+    except OSError as closing:
+        return error or closing
+    return error

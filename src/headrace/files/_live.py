@@ -1,0 +1,40 @@
+"""Files that hold unwritten data: written at the interpreter's exit if need be."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import warnings
+import weakref
+from typing import Protocol
+
+from headrace._errors import unclosed_warning
+
+
+class _Closable(Protocol):
+    closed: bool
+
+    def close_now(self) -> None: ...
+
+
+_holding: weakref.WeakSet[_Closable] = weakref.WeakSet()
+_owner = os.getpid()
+
+
+def holds_data(file: _Closable) -> None:
+    """Remember *file* until it is closed or collected: it holds unwritten data."""
+    _holding.add(file)
+
+
+def _close_all() -> None:
+    # A forked child has copies of the parent's buffers; writing them is up to the
+    # parent. The child's own files were remembered since the fork.
+    for file in tuple(_holding):
+        if not file.closed:
+            warnings.warn(unclosed_warning(file), ResourceWarning, stacklevel=1)
+            file.close_now()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_holding.clear)
+atexit.register(_close_all)

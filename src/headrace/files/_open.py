@@ -1,0 +1,414 @@
+"""`open()`: arguments to raw to buffered to text; the awaitable context manager."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import sys
+import warnings
+from collections.abc import Generator
+from concurrent.futures import Executor
+from types import TracebackType
+from typing import Any, Generic, Literal, NoReturn, TypeVar, overload
+
+from headrace._errors import NotAwaitedError
+from headrace._typing import (
+    FileDescriptorOrPath,
+    OpenBinaryMode,
+    OpenBinaryModeReading,
+    OpenBinaryModeUpdating,
+    OpenBinaryModeWriting,
+    Opener,
+    OpenTextMode,
+)
+from headrace.engine import current_engine
+from headrace.files._buffered import (
+    DEFAULT_BUFFER_SIZE,
+    WRITE_BUFFER_SIZE,
+    AsyncBufferedRandom,
+    AsyncBufferedReader,
+    AsyncBufferedWriter,
+)
+from headrace.files._mode import Mode, parse_mode
+from headrace.files._opening import Descriptor, describe, open_descriptor
+from headrace.files._raw import AsyncFileIO
+from headrace.files._text import AsyncTextIOWrapper
+
+F = TypeVar("F")
+
+AnyFile = (
+    AsyncTextIOWrapper
+    | AsyncBufferedReader
+    | AsyncBufferedWriter
+    | AsyncBufferedRandom
+    | AsyncFileIO
+)
+
+
+class Opening(Generic[F]):
+    """What `open()` returns: awaitable, and an async context manager.
+
+    Nothing is opened before it is awaited or entered. Used as if it were the file,
+    it says what to write instead.
+    """
+
+    __slots__ = ("_arguments", "_file", "_used", "__weakref__")
+
+    def __init__(self, arguments: tuple[Any, ...]) -> None:
+        self._arguments = arguments
+        self._file: Any = None
+        self._used = False
+
+    async def _open(self) -> F:
+        self._used = True
+        self._file = await _open_file(*self._arguments)
+        file: F = self._file
+        return file
+
+    def __await__(self) -> Generator[Any, Any, F]:
+        return self._open().__await__()
+
+    async def __aenter__(self) -> F:
+        return await self._open()
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._file.close()
+
+    # -- Mistakes -----------------------------------------------------------------
+
+    def __enter__(self) -> NoReturn:
+        raise NotAwaitedError(f"use 'async with {self._call}', not 'with'")
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Never reached: `__enter__` raises."""
+
+    def __iter__(self) -> NoReturn:
+        raise NotAwaitedError(
+            f"use 'async with {self._call} as f:' and then 'async for line in f:'"
+        )
+
+    def __aiter__(self) -> NoReturn:
+        raise NotAwaitedError(
+            f"{self._call} has not been awaited: use 'async with {self._call} as f:' "
+            "and then 'async for line in f:'"
+        )
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise NotAwaitedError(
+            f"{self._call} has not been awaited, so it has no {name!r} yet: use "
+            f"'async with {self._call} as f:' or 'f = await {self._call}'"
+        )
+
+    def __del__(self) -> None:
+        if not self._used:
+            warnings.warn(
+                f"{self._call} was never awaited, and nothing was opened",
+                RuntimeWarning,
+                stacklevel=2,
+                source=self,
+            )
+
+    def __repr__(self) -> str:
+        return f"<{self._call}, not awaited yet>"
+
+    @property
+    def _call(self) -> str:
+        return f"headrace.open({self._arguments[0]!r}, {self._arguments[1]!r})"
+
+
+async def _open_file(
+    file: FileDescriptorOrPath,
+    mode: str,
+    buffering: int,
+    encoding: str | None,
+    errors: str | None,
+    newline: str | None,
+    closefd: bool,
+    opener: Opener | None,
+    executor: Executor | None,
+    loop: asyncio.AbstractEventLoop | None,
+) -> AnyFile:
+    if loop is not None and loop is not asyncio.get_running_loop():
+        raise RuntimeError("loop= is not the running event loop")
+    parsed = _check(file, mode, buffering, encoding, errors, newline, closefd)
+    raw = await _open_raw(file, parsed, closefd, opener, executor)
+    try:
+        return _layers(raw, parsed, buffering, encoding, errors, newline)
+    except BaseException:
+        await raw.close()
+        raise
+
+
+def _check(
+    file: object,
+    mode: str,
+    buffering: int,
+    encoding: str | None,
+    errors: str | None,
+    newline: str | None,
+    closefd: bool,
+) -> Mode:
+    """Refuse what builtin `open()` refuses, in its order and its words."""
+    if not isinstance(file, (str, bytes, int)):
+        file = os.fspath(file)  # type: ignore[call-overload] # raises the TypeError
+    for name, value in (
+        ("mode", mode),
+        ("encoding", encoding),
+        ("errors", errors),
+        ("newline", newline),
+    ):
+        if not isinstance(value, str) and (value is not None or name == "mode"):
+            wanted = "str" if name == "mode" else "str or None"
+            raise TypeError(
+                f"open() argument {name!r} must be {wanted}, not {type(value).__name__}"
+            )
+    parsed = parse_mode(mode)
+    if not parsed.text:
+        if encoding is not None:
+            raise ValueError("binary mode doesn't take an encoding argument")
+        if errors is not None:
+            raise ValueError("binary mode doesn't take an errors argument")
+        if newline is not None:
+            raise ValueError("binary mode doesn't take a newline argument")
+        if buffering == 1:
+            warnings.warn(
+                "line buffering (buffering=1) isn't supported in binary mode, the "
+                "default buffer size will be used",
+                RuntimeWarning,
+                stacklevel=4,
+            )
+    elif buffering == 0:
+        raise ValueError("can't have unbuffered text I/O")
+    if buffering < -1:
+        raise ValueError("invalid buffering size")
+    if not isinstance(file, int) and not closefd:
+        raise ValueError("Cannot use closefd=False with file name")
+    return parsed
+
+
+async def _open_raw(
+    file: FileDescriptorOrPath,
+    mode: Mode,
+    closefd: bool,
+    opener: Opener | None,
+    executor: Executor | None,
+) -> AsyncFileIO:
+    adopted = isinstance(file, int)
+    if isinstance(file, int):
+        descriptor = await _adopt(file, mode, executor)
+    else:
+        descriptor = await open_descriptor(file, mode, opener, executor)
+        adopted = opener is not None
+    stash = descriptor.stash
+    status, device = descriptor.status, descriptor.device
+    raw = AsyncFileIO(
+        descriptor.release(),
+        file,
+        mode,
+        status,
+        device=device,
+        closefd=closefd,
+        adopted=adopted,
+        executor=executor,
+        stash=stash,
+    )
+    if mode.appending and raw.can_seek:
+        # Only so that tell() is right before the first write, as io.FileIO does.
+        os.lseek(raw.fileno(), 0, os.SEEK_END)
+    return raw
+
+
+async def _adopt(fd: int, mode: Mode, executor: Executor | None) -> Descriptor:
+    if fd < 0:
+        raise ValueError("negative file descriptor")
+    sys.audit("open", fd, mode.raw.replace("b", ""), mode.flags)
+    return await current_engine().run(
+        describe, fd, fd, discard=Descriptor.release, executor=executor
+    )
+
+
+def _layers(
+    raw: AsyncFileIO,
+    mode: Mode,
+    buffering: int,
+    encoding: str | None,
+    errors: str | None,
+    newline: str | None,
+) -> AnyFile:
+    line_buffering = mode.text and buffering == 1
+    if buffering == 0:
+        return raw
+    if buffering < 0 and raw._special and os.isatty(raw.fileno()):
+        line_buffering = True
+    reading = buffering if buffering > 1 else DEFAULT_BUFFER_SIZE
+    writing = buffering if buffering > 1 else WRITE_BUFFER_SIZE
+    buffer: AsyncBufferedReader | AsyncBufferedWriter | AsyncBufferedRandom
+    if mode.updating:
+        buffer = AsyncBufferedRandom(raw, reading)
+    elif mode.writing:
+        buffer = AsyncBufferedWriter(raw, writing)
+    else:
+        buffer = AsyncBufferedReader(raw, reading)
+    if not mode.text:
+        return buffer
+    return AsyncTextIOWrapper(buffer, encoding, errors, newline, line_buffering)
+
+
+@overload
+def open(
+    file: FileDescriptorOrPath,
+    mode: OpenTextMode = "r",
+    buffering: int = -1,
+    encoding: str | None = None,
+    errors: str | None = None,
+    newline: str | None = None,
+    closefd: bool = True,
+    opener: Opener | None = None,
+    *,
+    executor: Executor | None = None,
+    loop: asyncio.AbstractEventLoop | None = None,
+) -> Opening[AsyncTextIOWrapper]: ...
+@overload
+def open(
+    file: FileDescriptorOrPath,
+    mode: OpenBinaryMode,
+    buffering: Literal[0],
+    encoding: None = None,
+    errors: None = None,
+    newline: None = None,
+    closefd: bool = True,
+    opener: Opener | None = None,
+    *,
+    executor: Executor | None = None,
+    loop: asyncio.AbstractEventLoop | None = None,
+) -> Opening[AsyncFileIO]: ...
+@overload
+def open(
+    file: FileDescriptorOrPath,
+    mode: OpenBinaryModeUpdating,
+    buffering: Literal[-1, 1] = -1,
+    encoding: None = None,
+    errors: None = None,
+    newline: None = None,
+    closefd: bool = True,
+    opener: Opener | None = None,
+    *,
+    executor: Executor | None = None,
+    loop: asyncio.AbstractEventLoop | None = None,
+) -> Opening[AsyncBufferedRandom]: ...
+@overload
+def open(
+    file: FileDescriptorOrPath,
+    mode: OpenBinaryModeWriting,
+    buffering: Literal[-1, 1] = -1,
+    encoding: None = None,
+    errors: None = None,
+    newline: None = None,
+    closefd: bool = True,
+    opener: Opener | None = None,
+    *,
+    executor: Executor | None = None,
+    loop: asyncio.AbstractEventLoop | None = None,
+) -> Opening[AsyncBufferedWriter]: ...
+@overload
+def open(
+    file: FileDescriptorOrPath,
+    mode: OpenBinaryModeReading,
+    buffering: Literal[-1, 1] = -1,
+    encoding: None = None,
+    errors: None = None,
+    newline: None = None,
+    closefd: bool = True,
+    opener: Opener | None = None,
+    *,
+    executor: Executor | None = None,
+    loop: asyncio.AbstractEventLoop | None = None,
+) -> Opening[AsyncBufferedReader]: ...
+@overload
+def open(
+    file: FileDescriptorOrPath,
+    mode: str,
+    buffering: int = -1,
+    encoding: str | None = None,
+    errors: str | None = None,
+    newline: str | None = None,
+    closefd: bool = True,
+    opener: Opener | None = None,
+    *,
+    executor: Executor | None = None,
+    loop: asyncio.AbstractEventLoop | None = None,
+) -> Opening[Any]: ...
+def open(
+    file: FileDescriptorOrPath,
+    mode: str = "r",
+    buffering: int = -1,
+    encoding: str | None = None,
+    errors: str | None = None,
+    newline: str | None = None,
+    closefd: bool = True,
+    opener: Opener | None = None,
+    *,
+    executor: Executor | None = None,
+    loop: asyncio.AbstractEventLoop | None = None,
+) -> Opening[Any]:
+    """Open a file: builtin `open()`, to be awaited or entered with `async with`.
+
+    ``async with open(...) as f``, ``f = await open(...)`` and ``async with await
+    open(...) as f`` all work; without either, nothing is opened.
+
+    Args:
+        file: A path (str, bytes, PathLike), or an open file descriptor.
+        mode: As for builtin `open()`: "r", "w", "a", "x", with "b" and "+".
+        buffering: -1 for headrace's default, 0 for none (binary only), 1 for line
+            buffering (text only), else the size of the buffer in bytes.
+        encoding: Of text; the locale's if None, as for builtin `open()`.
+        errors: How errors of the encoding are handled; "strict" if None.
+        newline: How line ends are treated in text: None, "", "\n", "\r", "\r\n".
+        closefd: Whether closing the file closes a descriptor that was given.
+        opener: Called as ``opener(file, flags)``, in a worker thread, to open it.
+        executor: Does what has to wait, instead of headrace's own threads. What
+            the buffer or the kernel's cache can answer does not go there.
+        loop: For `aiofiles`' callers: the running event loop, or None.
+
+    Returns:
+        An awaitable context manager for an `AsyncTextIOWrapper` (text),
+        `AsyncBufferedReader`, `AsyncBufferedWriter`, `AsyncBufferedRandom`
+        (binary) or `AsyncFileIO` (unbuffered).
+
+    Raises:
+        OSError, ValueError, TypeError, LookupError: When awaited or entered, as
+            builtin `open()` raises them.
+
+    Cancellation: nothing is leaked; a file that is opened too late is closed.
+    """
+    encoding = _text_encoding(mode, encoding)
+    return Opening(
+        (
+            file,
+            mode,
+            buffering,
+            encoding,
+            errors,
+            newline,
+            closefd,
+            opener,
+            executor,
+            loop,
+        )
+    )
+
+
+def _text_encoding(mode: object, encoding: str | None) -> str | None:
+    """Warn of the locale's encoding where Python is asked to (PEP 597)."""
+    if encoding is None and sys.flags.warn_default_encoding:
+        if isinstance(mode, str) and "b" not in mode:
+            return io.text_encoding(encoding, 3)
+    return encoding

@@ -1,0 +1,218 @@
+"""From a path to an open descriptor: inline, in one job, or by waiting for a FIFO.
+
+Knows flags and descriptors; what is made of them is `_open.py`'s business.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import sys
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any
+
+from headrace._errors import os_error
+from headrace._platform import O_NONBLOCK
+from headrace._typing import FileDescriptorOrPath, Opener
+from headrace.engine import (
+    Device,
+    Lane,
+    budget,
+    current_engine,
+    device_of,
+    open_for_reading,
+)
+from headrace.files._mode import Mode
+
+#: How long a FIFO's other end is waited for between two looks: from, up to.
+_FIFO_PAUSES_S = (0.001, 0.025)
+
+
+@dataclass(slots=True)
+class Descriptor:
+    """An open descriptor that nobody owns yet: closed when it is dropped."""
+
+    fd: int
+    status: os.stat_result
+    device: Device
+    stash: bytes = b""
+    """What a look at a FIFO took out of it."""
+
+    def release(self) -> int:
+        """Hand the descriptor over."""
+        fd, self.fd = self.fd, -1
+        return fd
+
+    def close(self) -> None:
+        """Close the descriptor, if it was not handed over."""
+        if self.fd >= 0:
+            os.close(self.release())
+
+    def __del__(self) -> None:
+        self.close()
+
+
+async def open_descriptor(
+    file: FileDescriptorOrPath,
+    mode: Mode,
+    opener: Opener | None,
+    executor: Executor | None,
+) -> Descriptor:
+    """Open *file*, a path; raises as builtin `open()` does.
+
+    Cancellation: nothing is leaked; a descriptor that comes late is closed.
+    """
+    if mode.inline and opener is None:
+        found = await _open_inline(file, mode)
+        if found is not None:
+            return found
+    engine = current_engine()
+    opened = await engine.run(
+        _open_job, file, mode, opener, discard=_discard, executor=executor
+    )
+    if opened is not None:
+        return opened
+    return await _open_special(file, mode, executor)
+
+
+async def _open_inline(file: Any, mode: Mode) -> Descriptor | None:
+    if budget.spend():
+        await current_engine().checkpoint()
+    path = os.fspath(file)
+    opened = open_for_reading(path)
+    if opened is None:
+        return None
+    fd, status, device = opened
+    descriptor = Descriptor(fd, status, device)
+    if not stat.S_ISREG(status.st_mode):
+        # A FIFO, opened without waiting for its writer, a directory, a device: by
+        # the book, from the beginning.
+        descriptor.close()
+        return None
+    # Only now: where this path is not taken, os.open() raises the event (PEP 578).
+    try:
+        sys.audit("open", path, "r", mode.flags)
+    except BaseException:
+        descriptor.close()
+        raise
+    os.set_blocking(fd, True)
+    return descriptor
+
+
+def _discard(opened: Descriptor | None) -> None:
+    if opened is not None:
+        opened.close()
+
+
+def _open_job(
+    file: Any, mode: Mode, opener: Opener | None
+) -> Descriptor | None:
+    """Open and look, in one job; None for what may wait for ever to be opened."""
+    if opener is not None:
+        return describe(_call_opener(opener, file, mode), file)
+    path = os.fspath(file)
+    if may_wait(path):
+        return None
+    return describe(os.open(path, mode.flags, 0o666), file)
+
+
+def _call_opener(opener: Opener, file: Any, mode: Mode) -> int:
+    fd = opener(file, mode.flags)
+    if not isinstance(fd, int):
+        raise TypeError("expected integer from opener")
+    if fd < 0:
+        raise ValueError(f"opener returned {fd}")
+    os.set_inheritable(fd, False)
+    return fd
+
+
+def may_wait(path: str | bytes) -> bool:
+    """Tell whether opening *path* may wait for ever: a FIFO, a device."""
+    try:
+        kind = stat.S_IFMT(os.stat(path).st_mode)
+    except (OSError, ValueError):
+        return False
+    return kind in (stat.S_IFIFO, stat.S_IFCHR)
+
+
+def describe(fd: int, file: Any) -> Descriptor:
+    """Look at an open descriptor; closes it and raises if it is a directory."""
+    try:
+        status = os.fstat(fd)
+    except OSError:
+        # Not ours to close: it is no descriptor at all.
+        raise
+    if stat.S_ISDIR(status.st_mode):
+        os.close(fd)
+        raise os_error(errno.EISDIR, file)
+    return Descriptor(fd, status, device_of(fd, status))
+
+
+# -- FIFOs and devices --------------------------------------------------------------
+
+
+async def _open_special(
+    file: Any, mode: Mode, executor: Executor | None
+) -> Descriptor:
+    path = os.fspath(file)
+    engine = current_engine()
+    status = await engine.run(os.stat, path)
+    if not stat.S_ISFIFO(status.st_mode) or (mode.reading and mode.writing):
+        # A device; or a FIFO opened for both, which on Linux never waits, fifo(7).
+        opened: Descriptor = await engine.run(
+            _open_device, file, mode, lane=Lane.WAIT, discard=_discard
+        )
+        return opened
+    # No thread waits for the other end: that could never be cancelled.
+    look = _look_for_writer if mode.reading else _look_for_reader
+    descriptor = await engine.run(
+        _open_fifo, path, mode, discard=_discard, executor=executor
+    )
+    pause, longest = _FIFO_PAUSES_S
+    while True:
+        found = await engine.run(look, path, mode, descriptor, discard=_discard)
+        if found is not None:
+            return found
+        await engine.sleep(pause)
+        pause = min(pause * 2, longest)
+
+
+def _open_device(file: Any, mode: Mode) -> Descriptor:
+    return describe(os.open(os.fspath(file), mode.flags, 0o666), file)
+
+
+def _open_fifo(path: str | bytes, mode: Mode) -> Descriptor | None:
+    """Open the reading end without waiting; nothing yet for the writing end."""
+    if not mode.reading:
+        return None
+    return describe(os.open(path, mode.flags | O_NONBLOCK), path)
+
+
+def _look_for_writer(
+    path: str | bytes, mode: Mode, reader: Descriptor
+) -> Descriptor | None:
+    """Tell whether the FIFO has a writer; fifo(7): a read without one gives nothing."""
+    try:
+        reader.stash = os.read(reader.fd, 64 * 1024)
+        if not reader.stash:
+            return None
+    except BlockingIOError:
+        pass  # A writer is there and has written nothing yet.
+    os.set_blocking(reader.fd, True)
+    return reader
+
+
+def _look_for_reader(
+    path: str | bytes, mode: Mode, nothing: None
+) -> Descriptor | None:
+    """Open the writing end, if there is a reader; fifo(7): ENXIO if not."""
+    try:
+        fd = os.open(path, mode.flags | O_NONBLOCK, 0o666)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            return None
+        raise
+    os.set_blocking(fd, True)
+    return describe(fd, path)

@@ -1,0 +1,71 @@
+"""One operation after another on one file object, in the order of the calls."""
+
+from __future__ import annotations
+
+from collections import deque
+from types import TracebackType
+
+from headrace._errors import FileInUseError
+from headrace._typing import Signal
+from headrace.engine import current_engine, running_loop_key
+
+
+class Turns:
+    """The turn at one file object; whoever waits for it gets it in call order.
+
+    `held` is a plain attribute, so that an operation that can be answered without
+    waiting looks at it and takes no turn at all.
+    """
+
+    __slots__ = ("_loop", "_waiting", "held")
+
+    def __init__(self) -> None:
+        self.held = False
+        self._waiting: deque[Signal] = deque()
+        # The loop that the turn is held in; only while it is held, so that a file
+        # can be used in a later loop.
+        self._loop: object = None
+
+    async def __aenter__(self) -> None:
+        loop = running_loop_key()
+        if not self.held:
+            self.held = True
+            self._loop = loop
+            return
+        if self._loop is not loop:
+            raise FileInUseError(
+                "this file is being used in another event loop: open it there, "
+                "or wait until the operation in that loop has ended"
+            )
+        engine = current_engine()
+        turn = engine.host.signal()
+        self._waiting.append(turn)
+        try:
+            await engine.wait(turn)
+        except BaseException:
+            if turn.is_set:
+                self._hand_on()
+            else:
+                self._waiting.remove(turn)
+            raise
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._hand_on()
+
+    @property
+    def contended(self) -> bool:
+        """Whether somebody waits for the turn."""
+        return bool(self._waiting)
+
+    def _hand_on(self) -> None:
+        """Give the turn to the next in line; it stays held meanwhile."""
+        if self._waiting:
+            self._waiting.popleft().set()
+        else:
+            self.held = False
+            self._loop = None
