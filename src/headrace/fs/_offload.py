@@ -1,0 +1,94 @@
+"""Build the async twin of a blocking function: same signature, name and text.
+
+Knows the engine, and no function in particular: the tables that name the functions
+are in `os.py` and `path.py`.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor
+from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, TypeAlias, TypeVar
+
+from headrace.engine import Lane, current_engine
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
+__all__ = ["offload", "offload_change", "twin"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+OnCancel: TypeAlias = Literal["abandon", "finish"]
+
+_LOOKS: Final = (
+    "Asynchronous: runs in a worker thread as one job; a cancellation is raised "
+    "at once."
+)
+_CHANGES: Final = (
+    "Asynchronous: runs in a worker thread as one job; once that has begun, a "
+    "cancellation is raised when it has ended."
+)
+
+
+def offload(func: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """Return the asynchronous twin of a blocking function that only looks.
+
+    The twin takes the arguments of *func* and gives its results and errors; name,
+    text and signature are those of *func*, which is its ``__wrapped__``. By name
+    only it also takes `executor` (a `concurrent.futures.Executor` that runs the job
+    instead of headrace's threads) and `loop` (ignored: the running loop waits), as
+    the functions of aiofiles do. Type checkers see the parameters of *func* alone,
+    since a `ParamSpec` cannot be extended by keywords.
+
+    Args:
+        func: A blocking function. When the caller is cancelled, what it then still
+            does or returns goes unnoticed.
+
+    Returns:
+        A coroutine function. One call is one job, one hop.
+    """
+    return twin(func)
+
+
+def offload_change(func: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """Return the asynchronous twin of a blocking function that changes something.
+
+    As `offload`, but once *func* has begun, it is waited for even when the caller is
+    cancelled.
+    """
+    return twin(func, on_cancel="finish")
+
+
+# The two above take one argument each: that is the form in which mypy carries the
+# overloads of a function through a decorator.
+def twin(
+    func: Callable[P, T], *, on_cancel: OnCancel = "abandon", lane: Lane = Lane.WORK
+) -> Callable[P, Coroutine[Any, Any, T]]:
+    """Return the asynchronous twin of *func*, run in *lane*; see `offload`."""
+
+    async def run(
+        *args: Any,
+        loop: AbstractEventLoop | None = None,
+        executor: Executor | None = None,
+        **kwargs: Any,
+    ) -> T:
+        del loop
+        call = functools.partial(func, *args, **kwargs)
+        return await current_engine().run(
+            call, lane=lane, on_cancel=on_cancel, executor=executor
+        )
+
+    functools.update_wrapper(run, func)
+    run.__doc__ = _extend_doc(func, _CHANGES if on_cancel == "finish" else _LOOKS)
+    # Through "any arguments", because of the two that a ParamSpec cannot express.
+    as_func: Callable[..., Coroutine[Any, Any, T]] = run
+    return as_func
+
+
+def _extend_doc(func: Callable[..., object], sentence: str) -> str:
+    doc = inspect.getdoc(func)
+    return f"{doc.rstrip()}\n\n{sentence}\n" if doc else f"{sentence}\n"
