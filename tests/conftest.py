@@ -24,7 +24,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.hosts import HOSTS, Host
 
-LATE_CLOSE_TIMEOUT_S = 2.0
+LATE_CLOSE_TIMEOUT_S = 1.0
 """How long a worker thread may take to close what a cancelled call left to it."""
 
 DESCRIPTOR_FOLDER = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"
@@ -147,8 +147,20 @@ def pytest_runtest_makereport(
     return report
 
 
+@pytest.fixture(scope="session")
+def warm_hosts() -> None:
+    """Open what a host keeps for the whole process (libuv: a pipe for signals)."""
+
+    async def nothing() -> None:
+        pass
+
+    for host_type in HOSTS:
+        if not host_type.missing():
+            host_type().run(nothing)
+
+
 @pytest.fixture(autouse=True)
-def no_leftovers(request: pytest.FixtureRequest) -> Iterator[None]:
+def no_leftovers(request: pytest.FixtureRequest, warm_hosts: None) -> Iterator[None]:
     """Fail a test that leaves a descriptor open or an object to complain later."""
     if sys.platform == "win32":
         yield
