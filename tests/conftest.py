@@ -67,7 +67,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     inner = coroutine_test(pyfuncitem.obj)
     if inner is None:
         return None
-    host: Host = pyfuncitem.funcargs["loop"]
+    host = pyfuncitem.funcargs["loop"]
+    assert isinstance(host, Host)
     # fixtureinfo names what the test itself asks for; funcargs holds more.
     names = pyfuncitem._fixtureinfo.argnames
     arguments = {name: pyfuncitem.funcargs[name] for name in names}
