@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import enum
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Final, Literal, Protocol, TypeAlias, runtime_checkable
-
-from collections.abc import Coroutine
 
 StrPath: TypeAlias = str | os.PathLike[str]
 BytesPath: TypeAlias = bytes | os.PathLike[bytes]

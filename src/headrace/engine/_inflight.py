@@ -68,7 +68,7 @@ class Job:
         assert func is not None
         try:
             self.result = self._context.run(func, *args)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - it is raised in the loop
             self.error = error
         self._forget_call()
         del func, args

@@ -73,7 +73,8 @@ class ThreadsEngine:
         self, job: Job, on_cancel: Literal["abandon", "finish"] = "abandon"
     ) -> Any:
         """Wait for a submitted *job*; see `run`. Afterwards, if cancelled, the job is
-        `withdrawn`, `completed`, or still in flight."""
+        `withdrawn`, `completed`, or still in flight.
+        """
         if on_cancel == "finish":
             _effects.add(job)
         try:

@@ -96,9 +96,7 @@ def read_to_end(fd: int, offset: int) -> bytes:
         piece = min(max(FIRST_PIECE, total), LARGEST_PIECE)
 
 
-def write_all(
-    fd: int, data: ReadableBuffer, offset: int
-) -> tuple[int, OSError | None]:
+def write_all(fd: int, data: ReadableBuffer, offset: int) -> tuple[int, OSError | None]:
     """Write all of *data*, continuing after short writes.
 
     Returns:

@@ -6,7 +6,7 @@ import operator
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
-AnyStr_co = TypeVar("AnyStr_co", str, bytes, covariant=True)
+AnyStr_co = TypeVar("AnyStr_co", bound=str | bytes, covariant=True)
 
 
 class Chunks(Generic[AnyStr_co]):

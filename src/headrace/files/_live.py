@@ -12,7 +12,8 @@ from headrace._errors import unclosed_warning
 
 
 class _Closable(Protocol):
-    closed: bool
+    @property
+    def closed(self) -> bool: ...
 
     def close_now(self) -> None: ...
 

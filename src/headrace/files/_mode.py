@@ -58,7 +58,9 @@ def parse_mode(mode: str) -> Mode:
         "x": os.O_CREAT | os.O_EXCL,
     }[kind]
     # io.FileIO says "rb+" for "w+" too: the file is there by then.
-    shown = f"{kind}b+" if updating and kind in "ax" else "rb+" if updating else kind + "b"
+    shown = (
+        f"{kind}b+" if updating and kind in "ax" else "rb+" if updating else kind + "b"
+    )
     return Mode(
         text="b" not in letters,
         reading=reading,

@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 _READING = parse_mode("rb")
 
-# -- Reading ------------------------------------------------------------------------
+# -- Reading ------------------------------------------------------------------
 
 
 async def read_bytes(file: StrOrBytesPath) -> bytes:
@@ -64,7 +64,9 @@ async def read_text(
 
     Args:
         file: A path.
-        encoding, errors, newline: As for `open()`.
+        encoding: As for `open()`.
+        errors: As for `open()`.
+        newline: As for `open()`.
 
     Raises:
         UnicodeDecodeError: As builtin `open()` raises it, besides what
@@ -136,7 +138,7 @@ def _same(data: bytes) -> bytes:
     return data
 
 
-# -- Writing ------------------------------------------------------------------------
+# -- Writing ------------------------------------------------------------------
 
 
 async def write_bytes(file: StrOrBytesPath, data: ReadableBuffer) -> int:
@@ -174,7 +176,9 @@ async def write_text(
     Args:
         file: A path.
         data: The text.
-        encoding, errors, newline: As for `open()`.
+        encoding: As for `open()`.
+        errors: As for `open()`.
+        newline: As for `open()`.
 
     Returns:
         The number of characters written: all of them.
@@ -212,9 +216,7 @@ async def _write_buffer(file: StrOrBytesPath, data: ReadableBuffer, mode: str) -
         return view.nbytes
 
 
-async def _write_str(
-    file: StrOrBytesPath, data: str, form: TextForm, mode: str
-) -> int:
+async def _write_str(file: StrOrBytesPath, data: str, form: TextForm, mode: str) -> int:
     if not isinstance(data, str):
         raise TypeError(f"data must be str, not {type(data).__name__}")
     path = os.fspath(file)

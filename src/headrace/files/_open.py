@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Generator
 from concurrent.futures import Executor
 from types import TracebackType
-from typing import Any, Generic, Literal, NoReturn, TypeVar, overload
+from typing import Any, Generic, Literal, NoReturn, TypeAlias, TypeVar, overload
 
 from headrace._errors import NotAwaitedError
 from headrace._typing import (
@@ -37,7 +37,7 @@ from headrace.files._text import AsyncTextIOWrapper
 
 F = TypeVar("F")
 
-AnyFile = (
+AnyFile: TypeAlias = (
     AsyncTextIOWrapper
     | AsyncBufferedReader
     | AsyncBufferedWriter
@@ -53,7 +53,7 @@ class Opening(Generic[F]):
     it says what to write instead.
     """
 
-    __slots__ = ("_arguments", "_file", "_used", "__weakref__")
+    __slots__ = ("__weakref__", "_arguments", "_file", "_used")
 
     def __init__(self, arguments: tuple[Any, ...]) -> None:
         self._arguments = arguments
@@ -80,7 +80,7 @@ class Opening(Generic[F]):
     ) -> None:
         await self._file.close()
 
-    # -- Mistakes -----------------------------------------------------------------
+    # -- Mistakes -------------------------------------------------------------
 
     def __enter__(self) -> NoReturn:
         raise NotAwaitedError(f"use 'async with {self._call}', not 'with'")
@@ -148,7 +148,7 @@ async def _open_file(
 
 
 def _check(
-    file: object,
+    file: FileDescriptorOrPath,
     mode: str,
     buffering: int,
     encoding: str | None,
@@ -157,8 +157,8 @@ def _check(
     closefd: bool,
 ) -> Mode:
     """Refuse what builtin `open()` refuses, in its order and its words."""
-    if not isinstance(file, (str, bytes, int)):
-        file = os.fspath(file)  # type: ignore[call-overload] # raises the TypeError
+    if not isinstance(file, int):
+        os.fspath(file)  # raises the TypeError
     for name, value in (
         ("mode", mode),
         ("encoding", encoding),
@@ -359,7 +359,7 @@ def open(
     executor: Executor | None = None,
     loop: asyncio.AbstractEventLoop | None = None,
 ) -> Opening[Any]:
-    """Open a file: builtin `open()`, to be awaited or entered with `async with`.
+    r"""Open a file: builtin `open()`, to be awaited or entered with `async with`.
 
     ``async with open(...) as f``, ``f = await open(...)`` and ``async with await
     open(...) as f`` all work; without either, nothing is opened.
@@ -408,7 +408,6 @@ def open(
 
 def _text_encoding(mode: object, encoding: str | None) -> str | None:
     """Warn of the locale's encoding where Python is asked to (PEP 597)."""
-    if encoding is None and sys.flags.warn_default_encoding:
-        if isinstance(mode, str) and "b" not in mode:
-            return io.text_encoding(encoding, 3)
+    if encoding is None and sys.flags.warn_default_encoding and "b" not in str(mode):
+        return io.text_encoding(encoding, 3)
     return encoding

@@ -106,9 +106,7 @@ def _discard(opened: Descriptor | None) -> None:
         opened.close()
 
 
-def _open_job(
-    file: Any, mode: Mode, opener: Opener | None
-) -> Descriptor | None:
+def _open_job(file: Any, mode: Mode, opener: Opener | None) -> Descriptor | None:
     """Open and look, in one job; None for what may wait for ever to be opened."""
     if opener is not None:
         return describe(_call_opener(opener, file, mode), file)
@@ -150,12 +148,10 @@ def describe(fd: int, file: Any) -> Descriptor:
     return Descriptor(fd, status, device_of(fd, status))
 
 
-# -- FIFOs and devices --------------------------------------------------------------
+# -- FIFOs and devices --------------------------------------------------------
 
 
-async def _open_special(
-    file: Any, mode: Mode, executor: Executor | None
-) -> Descriptor:
+async def _open_special(file: Any, mode: Mode, executor: Executor | None) -> Descriptor:
     path = os.fspath(file)
     engine = current_engine()
     status = await engine.run(os.stat, path)
@@ -204,9 +200,7 @@ def _look_for_writer(
     return reader
 
 
-def _look_for_reader(
-    path: str | bytes, mode: Mode, nothing: None
-) -> Descriptor | None:
+def _look_for_reader(path: str | bytes, mode: Mode, nothing: None) -> Descriptor | None:
     """Open the writing end, if there is a reader; fifo(7): ENXIO if not."""
     try:
         fd = os.open(path, mode.flags | O_NONBLOCK, 0o666)

@@ -1,4 +1,4 @@
-"""`stdin`, `stdout`, `stderr` and their `_bytes`: the streams of `sys`, resolved at use.
+"""`stdin`, `stdout`, `stderr` and their `_bytes`: the streams of `sys`, at use.
 
 A real stream is read and written through a file object of headrace's own over the
 same descriptor, so that a pending read can be cancelled and no thread is left in

@@ -10,11 +10,11 @@ _NEWLINES = (None, "", "\n", "\r", "\r\n")
 
 
 class TextForm:
-    """The arguments of `open()` that concern text, checked; for whole files.
+    r"""The arguments of `open()` that concern text, checked; for whole files.
 
     Raises:
         LookupError: No such encoding, or none for text.
-        ValueError: *newline* is none of None, "", "\\n", "\\r", "\\r\\n".
+        ValueError: *newline* is none of None, "", "\n", "\r", "\r\n".
     """
 
     __slots__ = ("_encoding", "_errors", "_newline", "marks_order")

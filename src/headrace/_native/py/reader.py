@@ -51,13 +51,13 @@ class Reader:
         """
         if size.__class__ is int:
             pos = self._pos
-            end = pos + size  # type: ignore[operator] # an int, as just seen
+            end = pos + size
             if pos <= end <= self._limit:
                 self._pos = end
                 counters.buffer_hits += 1
                 return self._data[pos:end]
-        data = self._read_now(size)
-        return await self._read_wait(size) if data is WAIT else data
+        found = self._read_now(size)
+        return await self._read_wait(size) if found is WAIT else found
 
     async def readline(self, size: int | None = -1, /) -> bytes:
         r"""Read until ``b"\n"`` or the end of the file, at most *size* bytes.
@@ -70,18 +70,18 @@ class Reader:
         if size == -1:
             for line in self._lines:
                 return line
-        line = self._readline_now(size)
-        return await self._readline_wait(size) if line is WAIT else line
+        found = self._readline_now(size)
+        return await self._readline_wait(size) if found is WAIT else found
 
     async def __anext__(self) -> bytes:
         for line in self._lines:
             return line
-        line = self._readline_now(-1)
-        if line is WAIT:
-            line = await self._readline_wait(-1)
-        if not line:
+        found = self._readline_now(-1)
+        if found is WAIT:
+            found = await self._readline_wait(-1)
+        if not found:
             raise StopAsyncIteration
-        return line
+        return found
 
     if TYPE_CHECKING:
         # What the subclass offers: one attempt without waiting, and the coroutine.

@@ -55,14 +55,13 @@ class Workers:
                 self._threads += 1
                 self._started += 1
                 self._spare += 1
-                number = self._started
         self._queue.put(job)
-        if grow and not self._start(number):
+        if grow and not self._start():
             self._run_queued()
 
-    def _start(self, number: int) -> bool:
+    def _start(self) -> bool:
         thread = threading.Thread(
-            target=self._work, name=f"{self._name}-{number}", daemon=True
+            target=self._work, name=f"{self._name}-{self._started}", daemon=True
         )
         try:
             thread.start()

@@ -1,0 +1,145 @@
+"""The writing side of buffered files: what is accepted, and when it is written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+from headrace._errors import UnsupportedOperation, closed_file
+from headrace._native import Writer
+from headrace._stats import counters
+from headrace._typing import WAIT, ReadableBuffer, Wait
+from headrace.engine import WINDOW, budget
+from headrace.files._buffer_base import Buffered
+from headrace.files._live import holds_data
+from headrace.files._raw import AsyncFileIO
+
+#: What a writer holds by default: a hop costs as much as a thousand small writes.
+WRITE_BUFFER_SIZE = 128 * 1024  # bytes
+
+
+class BufferedWriting(Buffered, Writer):
+    """The writing side of a buffered file."""
+
+    def __init__(self, raw: AsyncFileIO, buffer_size: int) -> None:
+        super().__init__(raw, buffer_size)
+        #: Pending bytes, less those that came by the fast path since `_window`.
+        self._held = 0
+        #: What `_room` was when the fast path was opened.
+        self._window = 0
+        self._remembered = False
+
+    def _freeze(self) -> None:
+        self._settle_writes()
+
+    def _write_now(self, data: ReadableBuffer) -> int | Wait:
+        if isinstance(data, str):
+            raise TypeError("a bytes-like object is required, not 'str'")
+        self._check_writable()
+        if not self._ready:
+            # Whoever waits for the turn has to be sure that it can be written.
+            memoryview(data).release()
+            return WAIT
+        taken = self._attempt_write(data)
+        self._arm()
+        return taken
+
+    def _attempt_write(self, data: ReadableBuffer) -> int | Wait:
+        self._freeze()
+        if budget.spend():
+            return WAIT
+        piece = data if data.__class__ is bytes else memoryview(data).cast("B")
+        count = len(piece)
+        if self._held + count > self._buffer_size:
+            return WAIT
+        if self._pos < len(self._data) and not self._leave_reading():
+            return WAIT
+        self._drop_ahead()
+        self._add(piece if piece.__class__ is bytes else bytes(piece))
+        return count
+
+    def _add(self, data: bytes) -> None:
+        self._pending.append(data)
+        self._held += len(data)
+        if not self._remembered:
+            self._remembered = True
+            holds_data(self)
+
+    def _leave_reading(self) -> bool:
+        """Move the raw position back over what was read ahead, if that can be now."""
+        ahead = len(self._data) - self._pos
+        return self.raw.try_seek(-ahead, os.SEEK_CUR) is not WAIT
+
+    def try_write(self, data: bytes) -> bool:
+        """Take all of *data* into the buffer if it has room; tell whether it had."""
+        return self._ready and self._write_now(data) is not WAIT
+
+    async def _write_wait(self, data: ReadableBuffer) -> int:
+        with memoryview(data) as view, view.cast("B") as source:
+            async with self._turns:
+                self._freeze()
+                try:
+                    self._check_writable()
+                    await self.raw.breathe()
+                    await self._write_through(source)
+                finally:
+                    self._thaw()
+            return len(source)
+
+    async def _write_through(self, source: memoryview) -> None:
+        """Take *source*; the turn is held. Writes what the buffer cannot hold."""
+        if self._pos < len(self._data):
+            await self._move_back()
+        self._drop_ahead()
+        if self._held + len(source) > self._buffer_size:
+            await self._drain()
+        self._add(bytes(source))
+        if self._held > self._buffer_size:
+            await self._drain()
+
+    async def _move_back(self) -> None:
+        await self.raw.move(-(len(self._data) - self._pos), os.SEEK_CUR)
+
+    async def writelines(self, lines: Iterable[ReadableBuffer], /) -> None:
+        """Write each of *lines*; no line ends are added."""
+        self._check_open("I/O operation on closed file.")
+        for line in lines:
+            await self.write(line)
+
+    async def _drain(self) -> None:
+        if self._held:
+            data = self._pending_bytes()
+            counters.buffer_hits += len(self._pending)
+            self._pending[:] = [data]
+            await self.raw.store(data, self._wrote)
+
+    def _wrote(self, count: int) -> None:
+        rest = self._pending_bytes()[count:]
+        self._pending[:] = [rest] if rest else []
+        self._held = len(rest)
+
+    def _pending_bytes(self) -> bytes:
+        return b"".join(self._pending)
+
+    def _drop_pending(self) -> None:
+        # In place: `_push` is bound to this list.
+        self._pending.clear()
+        self._held = 0
+
+    def _settle_writes(self) -> None:
+        """Bring the count of pending bytes up to date."""
+        if self._room >= 0:
+            self._held += self._window - self._room
+            self._room = -1
+
+    def _arm(self) -> None:
+        if self._pos == len(self._data) and not self.raw.closed:
+            room = min(self._buffer_size - self._held, WINDOW)
+            if room > 0 and self._held:
+                self._room = self._window = room
+
+    def _check_writable(self) -> None:
+        if self.closed:
+            closed_file("write to closed file")
+        if not self.can_write:
+            raise UnsupportedOperation("write")

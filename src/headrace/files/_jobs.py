@@ -1,0 +1,112 @@
+"""The jobs of one descriptor: which are under way, and what a cancelled one leaves.
+
+A descriptor may be closed only when no call uses it, and bytes that a cancelled read
+took from the kernel must not be lost. Stands on the engine alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Any, Literal, TypeVar
+
+from headrace.engine import Job, Lane, current_engine
+
+T = TypeVar("T")
+
+#: How often an operation looks whether an earlier, cancelled one is over.
+SETTLE_PAUSE_S = 0.001
+
+
+class DescriptorJobs:
+    """Runs jobs that use a descriptor, and keeps account of them."""
+
+    def __init__(self, name: Any, executor: Executor | None, stash: bytes) -> None:
+        self.name = name
+        self._executor = executor
+        # What a cancelled read took from a file that cannot seek back, or the look
+        # for a FIFO's writer.
+        self._stash = stash
+        # A cancelled read at the kernel's position that has not come back yet.
+        self._late: Job | None = None
+        # Cancelled calls that still use the descriptor.
+        self._abandoned: list[Job] = []
+
+    async def _run(
+        self,
+        call: Callable[..., T],
+        *args: Any,
+        on_cancel: Literal["abandon", "finish"] = "abandon",
+        lane: Lane = Lane.WORK,
+        discard: Callable[[T], object] | None = None,
+    ) -> T:
+        """Run one job that uses the descriptor; its errors get the file's name."""
+        engine = current_engine()
+        job = engine.submit(
+            self._call,
+            call,
+            *args,
+            lane=lane,
+            discard=discard,
+            executor=self._executor,
+        )
+        try:
+            result: T = await engine.outcome(job, on_cancel)
+        except OSError as error:
+            raise self._named(error) from None
+        except BaseException:
+            # Left in flight by a cancellation: closing has to wait for it. A job
+            # that may wait for ever is not waited for.
+            if not (job.completed or job.withdrawn) and lane is Lane.WORK:
+                self._abandoned.append(job)
+            raise
+        return result
+
+    def _call(self, call: Callable[..., T], *args: Any) -> T:
+        # A bound method, so that the job keeps this object, and so its descriptor,
+        # open until the call has come back.
+        return call(*args)
+
+    async def _read_owned(
+        self, call: Callable[..., bytes], *args: Any, lane: Lane = Lane.WORK
+    ) -> bytes:
+        """Run a read that moves the kernel's position: its bytes may not get lost."""
+        engine = current_engine()
+        job = engine.submit(self._call, call, *args, lane=lane, executor=self._executor)
+        try:
+            data: bytes = await engine.outcome(job)
+        except BlockingIOError:
+            raise
+        except OSError as error:
+            raise self._named(error) from None
+        except BaseException:
+            if not job.withdrawn:
+                self._late = job
+            raise
+        return data
+
+    async def _collect_late(self, put_back: Callable[[bytes], object]) -> None:
+        """Wait for a cancelled read, and have its bytes put back."""
+        if self._late is not None:
+            await self._wait_for(self._late)
+            job, self._late = self._late, None
+            if job.error is None and job.result:
+                put_back(job.result)
+
+    async def _wait_for_abandoned(self) -> None:
+        for job in self._abandoned:
+            await self._wait_for(job)
+        self._abandoned.clear()
+
+    async def _wait_for(self, job: Job) -> None:
+        # Looks again and again, because the job may have been begun in a loop that
+        # is gone; that only happens after a cancellation.
+        engine = current_engine()
+        while not job.completed:
+            await engine.sleep(SETTLE_PAUSE_S)
+
+    def _named(self, error: OSError) -> OSError:
+        """Put the file's name on an error of the kernel's."""
+        if error.filename is None and not isinstance(self.name, int):
+            error.filename = self.name
+        return error
