@@ -72,8 +72,9 @@ class ThreadsEngine:
     async def outcome(
         self, job: Job, on_cancel: Literal["abandon", "finish"] = "abandon"
     ) -> Any:
-        """Wait for a submitted *job*; see `run`. Afterwards, if cancelled, the job is
-        `withdrawn`, `completed`, or still in flight.
+        """Wait for a submitted *job*; see `run`.
+
+        If that is cancelled, the job is `withdrawn`, `completed`, or in flight.
         """
         if on_cancel == "finish":
             _effects.add(job)

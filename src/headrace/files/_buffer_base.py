@@ -26,7 +26,6 @@ from headrace._errors import (
 from headrace._typing import WAIT, ReadableBuffer, Wait
 from headrace.engine import Shield
 from headrace.files._raw import AsyncFileIO
-from headrace.files._turns import Turns
 
 T = TypeVar("T")
 
@@ -60,9 +59,11 @@ class Buffered:
             raise ValueError("invalid buffer size")
         self.raw = raw
         self._buffer_size = buffer_size
-        self._turns = Turns()
-        #: Bytes that the last attempt, having answered WAIT, lacks.
-        self._want = 0
+        # One turn for both: what is done with `raw` waits for the buffer.
+        self._turns = raw._turns
+
+    #: Bytes that the last attempt, having answered WAIT, lacks.
+    _want = 0
 
     # -- Facts ----------------------------------------------------------------
 
@@ -412,7 +413,7 @@ class Buffered:
             return
         if not self._turns.held:
             self._freeze()
-            if not self._held and raw._closes_inline() and not raw._turns.held:
+            if not self._held and raw._closes_inline():
                 raw._close_descriptor()
                 self._drop_ahead()
                 return

@@ -29,6 +29,7 @@ from headrace.engine import (
 from headrace.files import _calls
 from headrace.files._jobs import SETTLE_PAUSE_S, DescriptorJobs
 from headrace.files._mode import Mode
+from headrace.files._turns import Turns
 
 #: Inline reads of one file between two looks at the budget.
 _OPERATIONS_PER_LOOK = 8
@@ -46,41 +47,44 @@ class FileDescriptor(DescriptorJobs):
         name: Any,
         mode: Mode,
         status: os.stat_result,
-        *,
         device: Device = UNKNOWN,
+        *,
         closefd: bool = True,
         adopted: bool = False,
         executor: Executor | None = None,
-        stash: bytes = b"",
     ) -> None:
-        super().__init__(name, executor, stash)
         self._fd = fd
+        self.name = name
+        self._executor = executor
         self.closefd = closefd
         self.closed = False
         self._mode = mode
         self.can_read = mode.reading
         self.can_write = mode.writing
         self._device = device
-        kind = stat.S_IFMT(status.st_mode)
+        regular = stat.S_ISREG(status.st_mode)
         #: Neither a regular file nor a block device: reads and writes may wait for
         #: ever, and there is no position.
-        self._special = kind not in (stat.S_IFREG, stat.S_IFBLK)
-        self._seekable: bool | None = None if self._special else True
-        regular = kind == stat.S_IFREG
+        self._special = not regular and not stat.S_ISBLK(status.st_mode)
         #: The position, or -1 where the kernel's own is used.
         self._position = 0 if regular and not adopted and not mode.appending else -1
         #: What the file's size was when last seen: only ever a hint.
         self._size = status.st_size if regular else 0
-        self.blksize = getattr(status, "st_blksize", 0)
         self._inline = regular and mode.reading and device.nowait
-        # Bytes that a detached writer left to be written first.
-        self._owed = b""
-        # Inline reads until the budget is asked again.
-        self._credit = _OPERATIONS_PER_LOOK
+        self._turns = Turns()
+
+    #: Bytes that a detached writer left to be written first.
+    _owed = b""
+    #: Inline reads until the budget is asked again.
+    _credit = _OPERATIONS_PER_LOOK
+    #: Whether a special file has positions; None until somebody asks.
+    _seekable: bool | None = None
 
     @property
     def can_seek(self) -> bool:
         """Whether the file has positions; asks the kernel once."""
+        if not self._special:
+            return True
         if self._seekable is None:
             try:
                 os.lseek(self._fd, 0, os.SEEK_CUR)
@@ -395,12 +399,12 @@ class FileDescriptor(DescriptorJobs):
     async def _settle(self) -> None:
         """Carry through what earlier operations left: cancelled reads, owed bytes."""
         if self._late is not None:
-            await self._collect_late(self._put_back)
+            await self._collect_late(self.put_back)
         if self._owed:
             owed, self._owed = self._owed, b""
             await self.store(owed, lambda count: None)
 
-    def _put_back(self, data: bytes) -> None:
+    def put_back(self, data: bytes) -> None:
         """Undo a read that nobody waited for."""
         if self.can_seek:
             os.lseek(self._fd, -len(data), os.SEEK_CUR)

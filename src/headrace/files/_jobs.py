@@ -21,16 +21,18 @@ SETTLE_PAUSE_S = 0.001
 class DescriptorJobs:
     """Runs jobs that use a descriptor, and keeps account of them."""
 
-    def __init__(self, name: Any, executor: Executor | None, stash: bytes) -> None:
-        self.name = name
-        self._executor = executor
-        # What a cancelled read took from a file that cannot seek back, or the look
-        # for a FIFO's writer.
-        self._stash = stash
-        # A cancelled read at the kernel's position that has not come back yet.
-        self._late: Job | None = None
-        # Cancelled calls that still use the descriptor.
-        self._abandoned: list[Job] = []
+    name: Any
+    _executor: Executor | None
+
+    # Of the class, because few files ever have others: opening has to be quick.
+
+    #: What a cancelled read took from a file that cannot seek back, or the look for
+    #: a FIFO's writer.
+    _stash = b""
+    #: A cancelled read at the kernel's position that has not come back yet.
+    _late: Job | None = None
+    #: Cancelled calls that still use the descriptor.
+    _abandoned: tuple[Job, ...] = ()
 
     async def _run(
         self,
@@ -58,7 +60,7 @@ class DescriptorJobs:
             # Left in flight by a cancellation: closing has to wait for it. A job
             # that may wait for ever is not waited for.
             if not (job.completed or job.withdrawn) and lane is Lane.WORK:
-                self._abandoned.append(job)
+                self._abandoned += (job,)
             raise
         return result
 
@@ -96,7 +98,7 @@ class DescriptorJobs:
     async def _wait_for_abandoned(self) -> None:
         for job in self._abandoned:
             await self._wait_for(job)
-        self._abandoned.clear()
+        self._abandoned = ()
 
     async def _wait_for(self, job: Job) -> None:
         # Looks again and again, because the job may have been begun in a loop that

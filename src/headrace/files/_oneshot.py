@@ -24,12 +24,10 @@ from headrace.engine import (
 from headrace.files import _calls
 from headrace.files._mode import Mode, parse_mode
 from headrace.files._open import open as open_file
-from headrace.files._opening import may_wait
+from headrace.files._opening import READ_FLAGS, may_wait
 from headrace.files._text_form import TextForm
 
 T = TypeVar("T")
-
-_READING = parse_mode("rb")
 
 # -- Reading ------------------------------------------------------------------
 
@@ -91,7 +89,7 @@ async def _read(path: str | bytes, convert: Callable[[bytes], T]) -> T | Wait:
     fd, status, device = opened
     data = None
     try:
-        sys.audit("open", path, "r", _READING.flags)
+        sys.audit("open", path, "r", READ_FLAGS)
         if device.nowait and stat.S_ISREG(status.st_mode):
             data = _read_cached(fd, status.st_size)
     finally:
@@ -121,7 +119,7 @@ def _read_cached(fd: int, size: int) -> bytes | None:
 def _read_job(path: str | bytes, convert: Callable[[bytes], T]) -> T | Wait:
     if may_wait(path):
         return WAIT
-    fd = os.open(path, _READING.flags)
+    fd = os.open(path, READ_FLAGS)
     try:
         device_of(fd, os.fstat(fd))
         data = _calls.read_to_end(fd, -1)

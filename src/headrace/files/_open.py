@@ -22,7 +22,7 @@ from headrace._typing import (
     Opener,
     OpenTextMode,
 )
-from headrace.engine import current_engine
+from headrace.engine import budget, current_engine
 from headrace.files._buffered import (
     DEFAULT_BUFFER_SIZE,
     WRITE_BUFFER_SIZE,
@@ -31,7 +31,12 @@ from headrace.files._buffered import (
     AsyncBufferedWriter,
 )
 from headrace.files._mode import Mode, parse_mode
-from headrace.files._opening import Descriptor, describe, open_descriptor
+from headrace.files._opening import (
+    Descriptor,
+    describe,
+    open_descriptor,
+    open_inline,
+)
 from headrace.files._raw import AsyncFileIO
 from headrace.files._text import AsyncTextIOWrapper
 
@@ -139,8 +144,31 @@ async def _open_file(
     if loop is not None and loop is not asyncio.get_running_loop():
         raise RuntimeError("loop= is not the running event loop")
     parsed = _check(file, mode, buffering, encoding, errors, newline, closefd)
-    raw = await _open_raw(file, parsed, closefd, opener, executor)
+    if isinstance(file, int):
+        descriptor = await _adopt(file, parsed, executor)
+    else:
+        if budget.spend():
+            await current_engine().checkpoint()
+        descriptor = open_inline(file) if parsed.inline and opener is None else None
+        if descriptor is None:
+            descriptor = await open_descriptor(file, parsed, opener, executor)
+    status, device, stash = descriptor.status, descriptor.device, descriptor.stash
+    raw = AsyncFileIO(
+        descriptor.release(),
+        file,
+        parsed,
+        status,
+        device,
+        closefd=closefd,
+        adopted=opener is not None or isinstance(file, int),
+        executor=executor,
+    )
+    if stash:
+        raw.put_back(stash)
     try:
+        if parsed.appending and raw.can_seek:
+            # So that tell() is right before the first write, as with io.FileIO.
+            os.lseek(raw.fileno(), 0, os.SEEK_END)
         return _layers(raw, parsed, buffering, encoding, errors, newline)
     except BaseException:
         await raw.close()
@@ -157,73 +185,49 @@ def _check(
     closefd: bool,
 ) -> Mode:
     """Refuse what builtin `open()` refuses, in its order and its words."""
-    if not isinstance(file, int):
+    adopted = isinstance(file, int)
+    if not adopted:
         os.fspath(file)  # raises the TypeError
-    for name, value in (
-        ("mode", mode),
-        ("encoding", encoding),
-        ("errors", errors),
-        ("newline", newline),
-    ):
-        if not isinstance(value, str) and (value is not None or name == "mode"):
-            wanted = "str" if name == "mode" else "str or None"
-            raise TypeError(
-                f"open() argument {name!r} must be {wanted}, not {type(value).__name__}"
-            )
-    parsed = parse_mode(mode)
-    if not parsed.text:
-        if encoding is not None:
-            raise ValueError("binary mode doesn't take an encoding argument")
-        if errors is not None:
-            raise ValueError("binary mode doesn't take an errors argument")
-        if newline is not None:
-            raise ValueError("binary mode doesn't take a newline argument")
-        if buffering == 1:
-            warnings.warn(
-                "line buffering (buffering=1) isn't supported in binary mode, the "
-                "default buffer size will be used",
-                RuntimeWarning,
-                stacklevel=4,
-            )
-    elif buffering == 0:
+    if mode.__class__ is str and encoding is errors is newline is None:
+        parsed = parse_mode(mode)
+    else:
+        parsed = _check_strings(mode, encoding, errors, newline)
+    if buffering == 1 and not parsed.text:
+        warnings.warn(
+            "line buffering (buffering=1) isn't supported in binary mode, the "
+            "default buffer size will be used",
+            RuntimeWarning,
+            stacklevel=4,
+        )
+    if buffering == 0 and parsed.text:
         raise ValueError("can't have unbuffered text I/O")
     if buffering < -1:
         raise ValueError("invalid buffering size")
-    if not isinstance(file, int) and not closefd:
+    if not adopted and not closefd:
         raise ValueError("Cannot use closefd=False with file name")
     return parsed
 
 
-async def _open_raw(
-    file: FileDescriptorOrPath,
-    mode: Mode,
-    closefd: bool,
-    opener: Opener | None,
-    executor: Executor | None,
-) -> AsyncFileIO:
-    adopted = isinstance(file, int)
-    if isinstance(file, int):
-        descriptor = await _adopt(file, mode, executor)
-    else:
-        descriptor = await open_descriptor(file, mode, opener, executor)
-        adopted = opener is not None
-    stash = descriptor.stash
-    status, device = descriptor.status, descriptor.device
-    raw = AsyncFileIO(
-        descriptor.release(),
-        file,
-        mode,
-        status,
-        device=device,
-        closefd=closefd,
-        adopted=adopted,
-        executor=executor,
-        stash=stash,
-    )
-    if mode.appending and raw.can_seek:
-        # Only so that tell() is right before the first write, as io.FileIO does.
-        os.lseek(raw.fileno(), 0, os.SEEK_END)
-    return raw
+def _check_strings(
+    mode: str, encoding: str | None, errors: str | None, newline: str | None
+) -> Mode:
+    optional = {"encoding": encoding, "errors": errors, "newline": newline}
+    if not isinstance(mode, str):
+        raise TypeError(
+            f"open() argument 'mode' must be str, not {type(mode).__name__}"
+        )
+    for name, value in optional.items():
+        if value is not None and not isinstance(value, str):
+            raise TypeError(
+                f"open() argument {name!r} must be str or None, "
+                f"not {type(value).__name__}"
+            )
+    parsed = parse_mode(mode)
+    for name, value in optional.items():
+        if value is not None and not parsed.text:
+            article = "an" if name[0] in "aeiou" else "a"
+            raise ValueError(f"binary mode doesn't take {article} {name} argument")
+    return parsed
 
 
 async def _adopt(fd: int, mode: Mode, executor: Executor | None) -> Descriptor:

@@ -15,16 +15,18 @@ from typing import Any
 
 from headrace._errors import os_error
 from headrace._platform import O_NONBLOCK
-from headrace._typing import FileDescriptorOrPath, Opener
+from headrace._typing import Opener, StrOrBytesPath
 from headrace.engine import (
     Device,
     Lane,
-    budget,
     current_engine,
     device_of,
     open_for_reading,
 )
-from headrace.files._mode import Mode
+from headrace.files._mode import Mode, parse_mode
+
+#: What `open()` for reading asks of the kernel; for its audit event.
+READ_FLAGS = parse_mode("rb").flags
 
 #: How long a FIFO's other end is waited for between two looks: from, up to.
 _FIFO_PAUSES_S = (0.001, 0.025)
@@ -55,7 +57,7 @@ class Descriptor:
 
 
 async def open_descriptor(
-    file: FileDescriptorOrPath,
+    file: StrOrBytesPath,
     mode: Mode,
     opener: Opener | None,
     executor: Executor | None,
@@ -64,10 +66,6 @@ async def open_descriptor(
 
     Cancellation: nothing is leaked; a descriptor that comes late is closed.
     """
-    if mode.inline and opener is None:
-        found = await _open_inline(file, mode)
-        if found is not None:
-            return found
     engine = current_engine()
     opened = await engine.run(
         _open_job, file, mode, opener, discard=_discard, executor=executor
@@ -77,9 +75,8 @@ async def open_descriptor(
     return await _open_special(file, mode, executor)
 
 
-async def _open_inline(file: Any, mode: Mode) -> Descriptor | None:
-    if budget.spend():
-        await current_engine().checkpoint()
+def open_inline(file: StrOrBytesPath) -> Descriptor | None:
+    """Open *file* for reading without waiting; None if that cannot be."""
     path = os.fspath(file)
     opened = open_for_reading(path)
     if opened is None:
@@ -88,15 +85,10 @@ async def _open_inline(file: Any, mode: Mode) -> Descriptor | None:
     descriptor = Descriptor(fd, status, device)
     if not stat.S_ISREG(status.st_mode):
         # A FIFO, opened without waiting for its writer, a directory, a device: by
-        # the book, from the beginning.
-        descriptor.close()
+        # the book, from the beginning. (Dropping the descriptor closes it.)
         return None
-    # Only now: where this path is not taken, os.open() raises the event (PEP 578).
-    try:
-        sys.audit("open", path, "r", mode.flags)
-    except BaseException:
-        descriptor.close()
-        raise
+    # Only now: where this way is not taken, os.open() raises the event (PEP 578).
+    sys.audit("open", path, "r", READ_FLAGS)
     os.set_blocking(fd, True)
     return descriptor
 

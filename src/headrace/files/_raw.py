@@ -25,7 +25,6 @@ from headrace.engine import INLINE_LIMIT, Shield, budget, current_engine
 from headrace.files import _calls
 from headrace.files._chunks import Chunks
 from headrace.files._descriptor import FileDescriptor
-from headrace.files._turns import Turns
 
 
 class AsyncFileIO(FileDescriptor):
@@ -37,10 +36,6 @@ class AsyncFileIO(FileDescriptor):
     A regular file that headrace opened is read and written by position; adopted
     descriptors, append mode and special files use the kernel's position.
     """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._turns = Turns()
 
     # -- Facts ----------------------------------------------------------------
 

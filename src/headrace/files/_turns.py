@@ -21,7 +21,8 @@ class Turns:
 
     def __init__(self) -> None:
         self.held = False
-        self._waiting: deque[Signal] = deque()
+        # Made when somebody has to wait: most files are used by one task.
+        self._waiting: deque[Signal] | None = None
         # The loop that the turn is held in; only while it is held, so that a file
         # can be used in a later loop.
         self._loop: object = None
@@ -39,14 +40,17 @@ class Turns:
             )
         engine = current_engine()
         turn = engine.host.signal()
-        self._waiting.append(turn)
+        if self._waiting is None:
+            self._waiting = deque()
+        waiting = self._waiting
+        waiting.append(turn)
         try:
             await engine.wait(turn)
         except BaseException:
             if turn.is_set:
                 self._hand_on()
             else:
-                self._waiting.remove(turn)
+                waiting.remove(turn)
             raise
 
     async def __aexit__(
