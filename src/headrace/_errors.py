@@ -45,9 +45,10 @@ def os_error(
     number: int, filename: int | str | bytes | os.PathLike[str] | None = None
 ) -> OSError:
     """Build the `OSError` subclass for *number* with its text and the file name."""
-    if filename is None or isinstance(filename, int):
+    if filename is None:
         return OSError(number, os.strerror(number))
-    return OSError(number, os.strerror(number), os.fspath(filename))
+    name = filename if isinstance(filename, int) else os.fspath(filename)
+    return OSError(number, os.strerror(number), name)
 
 
 def unclosed_warning(file: object) -> str:

@@ -12,7 +12,7 @@ from concurrent.futures import Executor
 from types import TracebackType
 from typing import Any, Generic, Literal, NoReturn, TypeAlias, TypeVar, overload
 
-from headrace._errors import NotAwaitedError
+from headrace._errors import NotAwaitedError, UnsupportedOperation
 from headrace._typing import (
     FileDescriptorOrPath,
     OpenBinaryMode,
@@ -256,6 +256,8 @@ def _layers(
     writing = buffering if buffering > 1 else WRITE_BUFFER_SIZE
     buffer: AsyncBufferedReader | AsyncBufferedWriter | AsyncBufferedRandom
     if mode.updating:
+        if not raw.can_seek:
+            raise UnsupportedOperation("File or stream is not seekable.")
         buffer = AsyncBufferedRandom(raw, reading)
     elif mode.writing:
         buffer = AsyncBufferedWriter(raw, writing)

@@ -128,14 +128,14 @@ def may_wait(path: str | bytes) -> bool:
 
 
 def describe(fd: int, file: Any) -> Descriptor:
-    """Look at an open descriptor; closes it and raises if it is a directory."""
-    try:
-        status = os.fstat(fd)
-    except OSError:
-        # Not ours to close: it is no descriptor at all.
-        raise
+    """Look at an open descriptor of *file*; raises if it is a directory.
+
+    A descriptor that was given (*file* is an int) then stays open.
+    """
+    status = os.fstat(fd)
     if stat.S_ISDIR(status.st_mode):
-        os.close(fd)
+        if not isinstance(file, int):
+            os.close(fd)
         raise os_error(errno.EISDIR, file)
     return Descriptor(fd, status, device_of(fd, status))
 
