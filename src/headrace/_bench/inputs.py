@@ -94,7 +94,7 @@ def scratch_parent() -> str:
 
 
 def file_system(path: str) -> str:
-    """Return the type of the file system that *path* is on, as in mount(8), or "?"."""
+    """Return the type of the file system that *path* is on, as in mount(8), or ""."""
     try:
         device = os.stat(path).st_dev
         with open("/proc/self/mountinfo", encoding="utf-8") as mounts:
@@ -104,7 +104,7 @@ def file_system(path: str) -> str:
                     return kind.split()[0]
     except (OSError, AttributeError):  # no /proc; no os.major (Windows)
         pass
-    return "?"
+    return ""
 
 
 class Inputs:

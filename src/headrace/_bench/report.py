@@ -26,7 +26,7 @@ from .rows import MEMORY, Row
 
 JSON_VERSION = 1
 # The table fits a terminal of 80 columns.
-_TITLE_WIDTH = 18
+_TITLE_WIDTH = 17
 
 
 @dataclass
@@ -77,10 +77,10 @@ def environment(outcome: Outcome) -> dict[str, Any]:
             "path": str(inputs.path) if inputs.path else "the interpreter's library",
             "files": len(inputs.tree),
             "bytes": inputs.tree_bytes,
-            "file_system": file_system(inputs.tree[0][0]),
+            "file_system": file_system(inputs.tree[0][0]) or "unknown",
         },
         "made_files": {
-            "file_system": file_system(inputs.scratch),
+            "file_system": file_system(inputs.scratch) or "unknown",
             "big_bytes": inputs.big_size,
             "whole_bytes": inputs.whole_size,
         },
@@ -193,6 +193,7 @@ def show(outcome: Outcome, console: Console) -> None:
     console.print()
     if outcome.results:
         console.print(_times_table(outcome))
+        console.print()
         console.print(_notes(outcome), style="dim")
         console.print()
     if outcome.memory:
@@ -214,7 +215,7 @@ def _times_table(outcome: Outcome) -> Table:
     table = _table("")
     table.add_column("row", no_wrap=True)
     table.add_column("peer", no_wrap=True)
-    for heading in ("µs/item", "× builtin", "spread", "late p99", "max"):
+    for heading in ("µs/item", "× open()", "spread", "late p99", "max"):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in outcome.rows:
         results = [result for result in outcome.results if result.row == row.name]
@@ -233,6 +234,7 @@ def _table(title: str) -> Table:
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
         pad_edge=False,
+        show_edge=False,
         title=title or None,
         title_justify="left",
         title_style="bold",
@@ -275,7 +277,7 @@ def _notes(outcome: Outcome) -> Text:
     tree, made = facts["tree"], facts["made_files"]
     idle = outcome.idle
     words = (
-        f"Medians of {outcome.plan.rounds} interleaved rounds; × builtin is taken "
+        f"Medians of {outcome.plan.rounds} interleaved rounds; × open() is taken "
         "within each round; spread is the least and the most. Late: how long after "
         "its time a 1 ms timer ran, in a pass of its own, in ms"
     )
