@@ -162,10 +162,15 @@ def _open_elsewhere(name: bytes) -> tuple[int, os.stat_result, Device] | None:
     probe = _native.open_cached(name, _PROBE_FLAGS)
     if probe < 0:
         return None
-    seen = os.fstat(probe)
-    os.close(probe)
-    device = _devices.get(seen.st_dev)
-    if device is None or not device.local or not stat.S_ISREG(seen.st_mode):
+    try:
+        # Not fstat(2), which may ask a server.
+        seen = _native.cached_kind(probe)
+    finally:
+        os.close(probe)
+    if seen is None:
+        return None
+    device = _devices.get(seen[0])
+    if device is None or not device.local or not stat.S_ISREG(seen[1]):
         return None
     fd = _native.open_cached(name, _READ_FLAGS)
     return None if fd < 0 else (fd, os.fstat(fd), device)
