@@ -16,7 +16,9 @@ from headrace._native.py.inline import (
     read_at,
     read_into_at,
 )
+from headrace._native.py.lines import find_line_end, last_line_end, split_lines
 from headrace._native.py.reader import NO_LINES, Reader
+from headrace._native.py.text import Text
 from headrace._native.py.workers import Workers
 from headrace._native.py.writer import Writer
 
@@ -26,11 +28,15 @@ __all__ = [
     "RESOLVE_NO_XDEV",
     "SCRATCH_SIZE",
     "Reader",
+    "Text",
     "Workers",
     "Writer",
     "cached_kind",
     "file_system_type",
+    "find_line_end",
+    "last_line_end",
     "open_cached",
     "read_at",
     "read_into_at",
+    "split_lines",
 ]

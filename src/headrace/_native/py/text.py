@@ -1,0 +1,128 @@
+"""Decoded text that has not been taken, and text not handed on: the hot side of both.
+
+Twin of `c/text.c`. As in `reader.py` and `writer.py`, a method answers at once or
+calls the method of the subclass that can: first the attempt that does not wait, then
+the coroutine that does. It imports no layer, and knows no codec.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from headrace._stats import counters
+from headrace._typing import WAIT, Wait
+
+
+class Text:
+    """Text, a position in it, lines that are cut already; and a list of pieces.
+
+    The fast paths are shut by values, not by checks: `_lines` is empty and `_limit`
+    and `_room` are -1 while an operation holds the file's turn, when the file is
+    closed or detached, and wherever more than the fast path does has to be done.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        #: Decoded text.
+        self._text = ""
+        #: Where in `_text` the next character is. The lines that were handed out
+        #: since they were cut are not counted yet.
+        self._pos = 0
+        #: How far into `_text` a read may be answered without looking; or -1.
+        self._limit = -1
+        #: Whole lines from where `_pos` was when they were cut.
+        self._batch: Sequence[str] = ()
+        #: Hands them out; an exhausted iterator shuts the fast path.
+        self._lines: Iterator[str] = iter(())
+        #: Accepted text that is the same characters as bytes.
+        self._pending: list[str] = []
+        self._push = self._pending.append
+        #: How many such characters a write may add without looking; or -1.
+        self._room = -1
+
+    async def read(self, size: int | None = -1, /) -> str:
+        """Read *size* characters, fewer only at the end; all if None or negative.
+
+        Returns:
+            The text; ``""`` is the end of the file.
+
+        Raises:
+            ValueError: The file is closed.
+            UnsupportedOperation: The file is not open for reading.
+            UnicodeDecodeError: The bytes are no text in this encoding.
+            OSError: As the kernel reports it, with the file name.
+
+        Cancellation: nothing is lost; what was fetched stays decoded, and the
+        position has not moved.
+        """
+        if size.__class__ is int:
+            pos = self._pos
+            end = pos + size  # type: ignore[operator] # an int, as just seen
+            if pos <= end <= self._limit:
+                self._pos = end
+                counters.buffer_hits += 1
+                return self._text[pos:end]
+        text = self._read_now(size)
+        return await self._read_wait(size) if text is WAIT else text
+
+    async def readline(self, size: int = -1, /) -> str:
+        """Read to the next line end or the end of the file, at most *size* characters.
+
+        Returns:
+            The line with its end; ``""`` is the end of the file.
+
+        Raises, cancellation: as `read`.
+        """
+        if size == -1:
+            for line in self._lines:
+                return line
+        line = self._readline_now(size)
+        return await self._readline_wait(size) if line is WAIT else line
+
+    async def __anext__(self) -> str:
+        for line in self._lines:
+            return line
+        line = self._readline_now(-1)
+        if line is WAIT:
+            line = await self._readline_wait(-1)
+        if not line:
+            raise StopAsyncIteration
+        return line
+
+    async def write(self, text: str, /) -> int:
+        """Write *text*: into memory, and on towards the file when enough has come.
+
+        Returns:
+            The number of characters of *text*.
+
+        Raises:
+            TypeError: *text* is not a str.
+            ValueError: The file is closed.
+            UnsupportedOperation: The file is not open for writing.
+            UnicodeEncodeError: *text* cannot be encoded; nothing of it is written.
+            OSError: Of writing text that was accepted before. What did not reach
+                the file is tried again by the next flush; *text* was not taken,
+                unless it is larger than the buffer, or the file is line-buffered
+                or written through.
+
+        Cancellation: all of *text* has been taken, or nothing.
+        """
+        if text.__class__ is str and text.isascii():
+            count = len(text)
+            room = self._room - count
+            if room >= 0:
+                self._room = room
+                self._push(text)
+                return count
+        taken = self._write_now(text)
+        return await self._write_wait(text) if taken is WAIT else taken
+
+    if TYPE_CHECKING:
+        # What the subclass offers: one attempt without waiting, and the coroutine.
+        def _read_now(self, size: int | None) -> str | Wait: ...
+        async def _read_wait(self, size: int | None) -> str: ...
+        def _readline_now(self, size: int) -> str | Wait: ...
+        async def _readline_wait(self, size: int) -> str: ...
+        def _write_now(self, text: str) -> int | Wait: ...
+        async def _write_wait(self, text: str) -> int: ...
