@@ -12,7 +12,11 @@ whole file at once. `headrace.os`, `headrace.ospath` and `headrace.tempfile` are
 async faces of the modules of those names.
 """
 
-from headrace import os, ospath, tempfile
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from headrace._errors import FileInUseError, NotAwaitedError, UnsupportedOperation
 from headrace._stats import Stats, stats
 from headrace.files._buffered import (
@@ -41,6 +45,9 @@ from headrace.files._stdio import (
 )
 from headrace.files._text import AsyncTextIOWrapper
 from headrace.files._wrap import wrap
+
+if TYPE_CHECKING:
+    from headrace import os, ospath, tempfile
 
 __version__ = "0.1.0"
 
@@ -74,3 +81,16 @@ __all__ = [
     "write_bytes",
     "write_text",
 ]
+
+#: Submodules that are imported when first used: tempfile alone takes milliseconds.
+_DOORS = {"os", "ospath", "tempfile"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _DOORS:
+        return importlib.import_module(f"headrace.{name}")
+    raise AttributeError(f"module 'headrace' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_DOORS})
