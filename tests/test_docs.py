@@ -37,7 +37,8 @@ def run(page: Path, folder: Path) -> subprocess.CompletedProcess[str]:
 )
 def test_examples_of_the_page_run(page: Path, tmp_path: Path) -> None:
     result = run(page, tmp_path)
-    assert (result.returncode, result.stderr) == (0, "")
+    assert result.returncode == 0, result.stderr
+    assert not result.stderr, result.stderr
 
 
 @pytest.mark.parametrize(
