@@ -88,18 +88,18 @@ class Opening(Generic[F]):
     # -- Mistakes -------------------------------------------------------------
 
     def __enter__(self) -> NoReturn:
-        raise NotAwaitedError(f"use 'async with {self._call}', not 'with'")
+        self._refuse(f"use 'async with {self._call}', not 'with'")
 
     def __exit__(self, *exc_info: object) -> None:
         """Never reached: `__enter__` raises."""
 
     def __iter__(self) -> NoReturn:
-        raise NotAwaitedError(
+        self._refuse(
             f"use 'async with {self._call} as f:' and then 'async for line in f:'"
         )
 
     def __aiter__(self) -> NoReturn:
-        raise NotAwaitedError(
+        self._refuse(
             f"{self._call} has not been awaited: use 'async with {self._call} as f:' "
             "and then 'async for line in f:'"
         )
@@ -107,10 +107,15 @@ class Opening(Generic[F]):
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("__"):
             raise AttributeError(name)
-        raise NotAwaitedError(
+        self._refuse(
             f"{self._call} has not been awaited, so it has no {name!r} yet: use "
             f"'async with {self._call} as f:' or 'f = await {self._call}'"
         )
+
+    def _refuse(self, text: str) -> NoReturn:
+        # The error says it all; no warning has to follow.
+        self._used = True
+        raise NotAwaitedError(text)
 
     def __del__(self) -> None:
         if not self._used:
