@@ -319,15 +319,21 @@ def _counters_table(outcome: Outcome) -> Table | None:
     if not counted:
         return None
     table = _table("How headrace did it: per 1,000 items")
-    table.add_column("row")
+    table.add_column("row", no_wrap=True)
     names = list(counted[0].counters)
     for name in names:
-        table.add_column(name.replace("_", " "), justify="right")
+        table.add_column(name.replace("_", "\n"), justify="right", vertical="bottom")
     titles = {row.name: row.title for row in outcome.rows}
     for result in counted:
-        figures = [f"{result.counters[name] * 1000:,.1f}" for name in names]
+        figures = [_per_thousand(result.counters[name]) for name in names]
         table.add_row(titles[result.row], *figures)
     return table
+
+
+def _per_thousand(value: float) -> str:
+    """Write a count per item as one per 1,000 items; few of them with a digit more."""
+    value *= 1000
+    return f"{value:,.0f}" if value >= 100 or value == 0 else f"{value:,.1f}"
 
 
 # -- For programs --
