@@ -149,6 +149,7 @@ async def _open_file(
     if loop is not None and loop is not asyncio.get_running_loop():
         raise RuntimeError("loop= is not the running event loop")
     parsed = _check(file, mode, buffering, encoding, errors, newline, closefd)
+    descriptor: Descriptor | None
     if isinstance(file, int):
         descriptor = await _adopt(file, parsed, executor)
     else:
@@ -190,8 +191,7 @@ def _check(
     closefd: bool,
 ) -> Mode:
     """Refuse what builtin `open()` refuses, in its order and its words."""
-    adopted = isinstance(file, int)
-    if not adopted:
+    if not isinstance(file, int):
         os.fspath(file)  # raises the TypeError
     if mode.__class__ is str and encoding is errors is newline is None:
         parsed = parse_mode(mode)
@@ -208,7 +208,7 @@ def _check(
         raise ValueError("can't have unbuffered text I/O")
     if buffering < -1:
         raise ValueError("invalid buffering size")
-    if not adopted and not closefd:
+    if not closefd and not isinstance(file, int):
         raise ValueError("Cannot use closefd=False with file name")
     return parsed
 

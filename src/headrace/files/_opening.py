@@ -9,9 +9,11 @@ import errno
 import os
 import stat
 import sys
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from headrace._errors import os_error
 from headrace._platform import O_NONBLOCK
@@ -24,6 +26,8 @@ from headrace.engine import (
     open_for_reading,
 )
 from headrace.files._mode import Mode, parse_mode
+
+T = TypeVar("T")
 
 #: What `open()` for reading asks of the kernel; for its audit event.
 READ_FLAGS = parse_mode("rb").flags
@@ -72,7 +76,7 @@ async def open_descriptor(
     )
     if opened is not None:
         return opened
-    return await _open_special(file, mode, executor)
+    return await _open_special(file, mode)
 
 
 def open_inline(file: StrOrBytesPath) -> Descriptor | None:
@@ -83,14 +87,19 @@ def open_inline(file: StrOrBytesPath) -> Descriptor | None:
         return None
     fd, status, device = opened
     descriptor = Descriptor(fd, status, device)
-    if not stat.S_ISREG(status.st_mode):
-        # A FIFO, opened without waiting for its writer, a directory, a device: by
-        # the book, from the beginning. (Dropping the descriptor closes it.)
-        return None
-    # Only now: where this way is not taken, os.open() raises the event (PEP 578).
-    sys.audit("open", path, "r", READ_FLAGS)
-    os.set_blocking(fd, True)
-    return descriptor
+    try:
+        if stat.S_ISREG(status.st_mode):
+            # Only now: where this way is not taken, os.open() raises it (PEP 578).
+            sys.audit("open", path, "r", READ_FLAGS)
+            os.set_blocking(fd, True)
+            return descriptor
+    except BaseException:
+        descriptor.close()
+        raise
+    # A FIFO, opened without waiting for its writer, a directory, a device: by the
+    # book, from the beginning.
+    descriptor.close()
+    return None
 
 
 def _discard(opened: Descriptor | None) -> None:
@@ -143,7 +152,7 @@ def describe(fd: int, file: Any) -> Descriptor:
 # -- FIFOs and devices --------------------------------------------------------
 
 
-async def _open_special(file: Any, mode: Mode, executor: Executor | None) -> Descriptor:
+async def _open_special(file: Any, mode: Mode) -> Descriptor:
     path = os.fspath(file)
     engine = current_engine()
     status = await engine.run(os.stat, path)
@@ -154,13 +163,26 @@ async def _open_special(file: Any, mode: Mode, executor: Executor | None) -> Des
         )
         return opened
     # No thread waits for the other end: that could never be cancelled.
-    look = _look_for_writer if mode.reading else _look_for_reader
-    descriptor = await engine.run(
-        _open_fifo, path, mode, discard=_discard, executor=executor
-    )
+    if not mode.reading:
+        return await _until_found(partial(_look_for_reader, path, mode), _discard)
+    reader = await engine.run(_open_fifo, path, mode, discard=_discard)
+    try:
+        await _until_found(partial(_look_for_writer, reader))
+    except BaseException:
+        # Explicitly: the traceback keeps the object alive.
+        reader.close()
+        raise
+    return reader
+
+
+async def _until_found(
+    look: Callable[[], T | None], discard: Callable[[T | None], object] | None = None
+) -> T:
+    """Look again and again, with longer and longer pauses."""
+    engine = current_engine()
     pause, longest = _FIFO_PAUSES_S
     while True:
-        found = await engine.run(look, path, mode, descriptor, discard=_discard)
+        found: T | None = await engine.run(look, on_cancel="finish", discard=discard)
         if found is not None:
             return found
         await engine.sleep(pause)
@@ -171,16 +193,12 @@ def _open_device(file: Any, mode: Mode) -> Descriptor:
     return describe(os.open(os.fspath(file), mode.flags, 0o666), file)
 
 
-def _open_fifo(path: str | bytes, mode: Mode) -> Descriptor | None:
-    """Open the reading end without waiting; nothing yet for the writing end."""
-    if not mode.reading:
-        return None
+def _open_fifo(path: str | bytes, mode: Mode) -> Descriptor:
+    """Open the reading end without waiting for a writer, fifo(7)."""
     return describe(os.open(path, mode.flags | O_NONBLOCK), path)
 
 
-def _look_for_writer(
-    path: str | bytes, mode: Mode, reader: Descriptor
-) -> Descriptor | None:
+def _look_for_writer(reader: Descriptor) -> Descriptor | None:
     """Tell whether the FIFO has a writer; fifo(7): a read without one gives nothing."""
     try:
         reader.stash = os.read(reader.fd, 64 * 1024)
@@ -192,7 +210,7 @@ def _look_for_writer(
     return reader
 
 
-def _look_for_reader(path: str | bytes, mode: Mode, nothing: None) -> Descriptor | None:
+def _look_for_reader(path: str | bytes, mode: Mode) -> Descriptor | None:
     """Open the writing end, if there is a reader; fifo(7): ENXIO if not."""
     try:
         fd = os.open(path, mode.flags | O_NONBLOCK, 0o666)
