@@ -11,6 +11,7 @@ import os
 import types
 import weakref
 from collections.abc import Callable, Generator
+from typing import Any
 
 Cancelled = asyncio.CancelledError
 
@@ -18,6 +19,12 @@ Cancelled = asyncio.CancelledError
 def running_loop() -> asyncio.AbstractEventLoop | None:
     """Return the asyncio loop that runs in this thread, if one does."""
     return asyncio._get_running_loop()
+
+
+def running_task() -> asyncio.Task[Any] | None:
+    """Return the task that runs in this thread, if one does."""
+    loop = asyncio._get_running_loop()
+    return None if loop is None else asyncio.current_task(loop)
 
 
 @types.coroutine

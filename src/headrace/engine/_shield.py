@@ -6,6 +6,8 @@ from contextlib import AbstractContextManager
 from contextvars import ContextVar, Token
 from types import TracebackType
 
+from headrace.engine._asyncio import running_task
+
 _current: ContextVar[Shield | None] = ContextVar("headrace_shield", default=None)
 
 
@@ -15,19 +17,19 @@ class Shield(AbstractContextManager["Shield"]):
     Closing, rolling back and removing temporary files run inside one. A
     cancellation that arrives meanwhile is kept and raised when the block ends; an
     error of the block itself then is its `__context__`. Shields nest: only the
-    outermost raises.
+    outermost raises. Tasks that are made inside are not shielded.
     """
 
-    __slots__ = ("_outer", "_token", "cancellation")
+    __slots__ = ("_task", "_token", "cancellation")
 
     def __init__(self) -> None:
         self.cancellation: BaseException | None = None
-        self._outer: Shield | None = None
+        self._task: object = None
         self._token: Token[Shield | None] | None = None
 
     def __enter__(self) -> Shield:
-        self._outer = _current.get()
-        if self._outer is None:
+        if current_shield() is None:
+            self._task = running_task()
             self._token = _current.set(self)
         return self
 
@@ -38,8 +40,12 @@ class Shield(AbstractContextManager["Shield"]):
         traceback: TracebackType | None,
     ) -> None:
         if self._token is not None:
-            _current.reset(self._token)
-            self._token = None
+            try:
+                _current.reset(self._token)
+            except ValueError:
+                # The coroutine is being dropped, and that in another context.
+                pass
+            self._task = self._token = None
         cancellation, self.cancellation = self.cancellation, None
         if cancellation is not None:
             try:
@@ -54,4 +60,8 @@ class Shield(AbstractContextManager["Shield"]):
 
 def current_shield() -> Shield | None:
     """Return the outermost shield that this task is inside of."""
-    return _current.get()
+    shield = _current.get()
+    # Tasks copy the context that they are made in: theirs may be their maker's.
+    if shield is None or shield._token is None or shield._task is not running_task():
+        return None
+    return shield
