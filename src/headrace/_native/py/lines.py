@@ -4,7 +4,8 @@ Twin of `c/lines.c`. Plain functions; they keep nothing. *newline* is the readin
 of `open()`'s argument: None (line ends are translated, so only ``"\n"`` is left), ""
 (``"\n"``, ``"\r"`` and ``"\r\n"``, as they came), or the one line end there is.
 
-`str.splitlines` is not for files: it also splits at form feeds, U+2028 and others.
+`str.splitlines` also splits at form feeds, U+2028 and others, which end no line in a
+file. It is used, and the number of lines shows whether there were any.
 """
 
 from __future__ import annotations
@@ -56,9 +57,19 @@ def last_line_end(text: str, start: int, stop: int, newline: str | None) -> int:
 def split_lines(text: str, newline: str | None) -> list[str]:
     """Cut *text* behind each line end; the last piece may be without one."""
     if not newline or newline == "\n":
-        # As fast as str.splitlines, and exact. With the other two line ends,
-        # StringIO would translate.
-        return io.StringIO(text, "\n" if newline is None else newline).readlines()
+        lines = text.splitlines(True)
+        if len(lines) != _count_lines(text, newline):
+            lines = io.StringIO(text, "\n" if newline is None else newline).readlines()
+        return lines
+    # With these two line ends, StringIO would translate.
     *lines, rest = text.split(newline)
     lines = [line + newline for line in lines]
     return [*lines, rest] if rest else lines
+
+
+def _count_lines(text: str, newline: str | None) -> int:
+    ends = text.count("\n")
+    if newline == "":
+        ends += text.count("\r") - text.count("\r\n")
+    closed = text.endswith("\n") or (newline == "" and text.endswith("\r"))
+    return ends + (not closed and text != "")

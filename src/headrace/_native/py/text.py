@@ -28,7 +28,7 @@ class Text:
         self._text = ""
         #: Where in `_text` the next character is. The lines that were handed out
         #: since they were cut are not counted yet.
-        self._pos = 0
+        self._pos: int = 0
         #: How far into `_text` a read may be answered without looking; or -1.
         self._limit = -1
         #: Whole lines from where `_pos` was when they were cut.
@@ -56,15 +56,15 @@ class Text:
         Cancellation: nothing is lost; what was fetched stays decoded, and the
         position has not moved.
         """
-        if size.__class__ is int:
+        if isinstance(size, int):
             pos = self._pos
-            end = pos + size  # type: ignore[operator] # an int, as just seen
+            end = pos + size
             if pos <= end <= self._limit:
                 self._pos = end
                 counters.buffer_hits += 1
                 return self._text[pos:end]
-        text = self._read_now(size)
-        return await self._read_wait(size) if text is WAIT else text
+        found = self._read_now(size)
+        return await self._read_wait(size) if found is WAIT else found
 
     async def readline(self, size: int = -1, /) -> str:
         """Read to the next line end or the end of the file, at most *size* characters.
@@ -77,18 +77,18 @@ class Text:
         if size == -1:
             for line in self._lines:
                 return line
-        line = self._readline_now(size)
-        return await self._readline_wait(size) if line is WAIT else line
+        found = self._readline_now(size)
+        return await self._readline_wait(size) if found is WAIT else found
 
     async def __anext__(self) -> str:
         for line in self._lines:
             return line
-        line = self._readline_now(-1)
-        if line is WAIT:
-            line = await self._readline_wait(-1)
-        if not line:
+        found = self._readline_now(-1)
+        if found is WAIT:
+            found = await self._readline_wait(-1)
+        if not found:
             raise StopAsyncIteration
-        return line
+        return found
 
     async def write(self, text: str, /) -> int:
         """Write *text*: into memory, and on towards the file when enough has come.

@@ -1,0 +1,165 @@
+"""A buffered file in memory that waits, runs out of room and fails when it is told to.
+
+It offers what `AsyncTextIOWrapper` asks of the layer below, and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Callable
+
+from headrace._errors import UnsupportedOperation
+from headrace._typing import WAIT, Wait
+from headrace.files._turns import Turns
+
+
+def never() -> bool:
+    """Nothing has to wait."""
+    return False
+
+
+class FakeRaw:
+    """What text looks at of the file two layers below."""
+
+    closefd = True
+
+
+class FakeBuffer:
+    """A buffered file over an `io.BytesIO`.
+
+    Args:
+        content: What is in the file.
+        mode: As a buffered file has it: "rb", "wb", "rb+", ...
+        waits: Asked before each attempt: whether it would have to wait.
+        room: How many bytes it holds before they are written.
+        seekable: Whether it has positions.
+    """
+
+    raw = FakeRaw()
+    name = "fake"
+    _data = b""
+    _pos = 0
+    _remembered = False
+
+    def __init__(
+        self,
+        content: bytes = b"",
+        mode: str = "rb",
+        *,
+        waits: Callable[[], bool] = never,
+        room: int = 100,
+        seekable: bool = True,
+    ) -> None:
+        self.file = io.BytesIO(content)
+        self.mode = mode
+        self.can_read = "r" in mode or "+" in mode
+        self.can_write = "r" not in mode or "+" in mode
+        self.can_seek = seekable
+        self.closed = False
+        self.content = content
+        self.log: list[str] = []
+        self.error: OSError | None = None
+        self._turns = Turns()
+        self._waits = waits
+        self._room = room
+        self._held = b""
+
+    # -- What is in the file --
+
+    def written(self) -> bytes:
+        """Return what another process would see."""
+        return self.content if self.closed else self.file.getvalue()
+
+    def _store(self) -> None:
+        if self.error is not None:
+            raise self.error
+        self.file.write(self._held)
+        self._held = b""
+
+    # -- Without waiting --
+
+    def try_read1(self, size: int) -> bytes | Wait:
+        if self._waits() or self._held:
+            return WAIT
+        return self._read(size)
+
+    def _read(self, size: int) -> bytes:
+        if not self.can_read:
+            raise UnsupportedOperation("read")
+        self._store()
+        return self.file.read(size)
+
+    def try_write(self, data: bytes) -> bool:
+        if self._waits() or len(self._held) + len(data) > self._room:
+            return False
+        self._add(data)
+        return True
+
+    def try_tell(self) -> int | Wait:
+        return WAIT if self._waits() else self.file.tell() + len(self._held)
+
+    def _freeze(self) -> None:
+        pass
+
+    def _drop_ahead(self) -> None:
+        pass
+
+    def _add(self, data: bytes) -> None:
+        self._held += data
+
+    # -- With waiting --
+
+    async def _pause(self, what: str) -> None:
+        self.log.append(what)
+        await asyncio.sleep(0)
+
+    async def read1(self, size: int = -1) -> bytes:
+        await self._pause("read1")
+        return self._read(size)
+
+    async def read(self, size: int = -1) -> bytes:
+        await self._pause("read")
+        return self._read(size)
+
+    async def write(self, data: bytes) -> int:
+        await self._pause("write")
+        self._add(data)
+        self._store()
+        return len(data)
+
+    async def flush(self) -> None:
+        await self._pause("flush")
+        self._store()
+
+    async def sync(self, *, data_only: bool = False) -> None:
+        await self._pause(f"sync {data_only}")
+        self._store()
+
+    async def tell(self) -> int:
+        await self._pause("tell")
+        return self.file.tell() + len(self._held)
+
+    async def seek(self, offset: int, whence: int = 0) -> int:
+        await self._pause("seek")
+        self._store()
+        return self.file.seek(offset, whence)
+
+    async def truncate(self, size: int | None = None) -> int:
+        await self._pause("truncate")
+        if not self.can_write:
+            raise UnsupportedOperation("truncate")
+        self._store()
+        return self.file.truncate(size)
+
+    async def close(self) -> None:
+        await self._pause("close")
+        self.close_now()
+
+    def close_now(self) -> None:
+        """Write and close; closes whatever happens."""
+        try:
+            self._store()
+        finally:
+            self.content = self.file.getvalue()
+            self.closed = True
