@@ -84,10 +84,12 @@ class ThreadsEngine:
             if job.withdraw():
                 _effects.discard(job)
             else:
-                if on_cancel == "finish":
-                    with Shield():
-                        await self.wait(job.signal)
-                self._give_up(job)
+                try:
+                    if on_cancel == "finish":
+                        with Shield():
+                            await self.wait(job.signal)
+                finally:
+                    self._give_up(job)
             raise
         budget.renew()
         return job.outcome()
@@ -183,13 +185,23 @@ class ThreadsEngine:
     async def wait_readable(self, fd: int) -> bool:
         """Wait until *fd* can be read; False if the loop cannot watch it.
 
-        Can be cancelled even inside a `Shield`: it may take for ever.
+        Can be cancelled even inside a `Shield`, also by a cancellation that came
+        before: it may take for ever.
         """
+        _raise_noted()
         return await self.host.wait_readable(fd)
 
     async def wait_writable(self, fd: int) -> bool:
         """Wait until *fd* can be written; see `wait_readable`."""
+        _raise_noted()
         return await self.host.wait_writable(fd)
+
+
+def _raise_noted() -> None:
+    """Raise the cancellation that the shield around this task keeps, if there is."""
+    shield = current_shield()
+    if shield is not None and shield.cancellation is not None:
+        raise shield.cancellation
 
 
 def wait_for_effects() -> None:

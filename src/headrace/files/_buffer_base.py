@@ -409,9 +409,9 @@ class Buffered:
         Cancellation: the file is written and closed first.
         """
         raw = self.raw
-        if raw.closed:
-            return
         if not self._turns.held:
+            if raw.closed:
+                return
             self._freeze()
             if not self._held and raw._closes_inline():
                 raw._close_descriptor()

@@ -424,7 +424,10 @@ class FileDescriptor(DescriptorJobs):
     def _close_descriptor(self) -> None:
         self.closed = True
         if self.closefd:
-            os.close(self._fd)
+            try:
+                os.close(self._fd)
+            except OSError as error:
+                raise self._named(error) from None
 
     def _closes_inline(self) -> bool:
         """Tell whether close(2) cannot wait: only read, on a local file system."""

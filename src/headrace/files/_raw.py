@@ -243,7 +243,7 @@ class AsyncFileIO(FileDescriptor):
                     count = await self._run(
                         self._write_once, source, on_cancel="finish"
                     )
-                self._moved(count)
+                    self._moved(count)
         return count
 
     def _write_once(self, data: memoryview) -> int:
@@ -391,11 +391,12 @@ class AsyncFileIO(FileDescriptor):
 
         Cancellation: the file is closed first.
         """
-        if self.closed:
-            return
-        if not self._turns.held and self._closes_inline():
-            self._close_descriptor()
-            return
+        if not self._turns.held:
+            if self.closed:
+                return
+            if self._closes_inline():
+                self._close_descriptor()
+                return
         with Shield():
             async with self._turns:
                 if not self.closed:
