@@ -78,6 +78,9 @@ class ThreadsEngine:
         """
         if on_cancel == "finish":
             _effects.add(job)
+            if job.completed:
+                # It may be so quick that it was taken off before it was put on.
+                _effects.discard(job)
         try:
             await self.wait(job.signal)
         except self._cancelled:
