@@ -12,8 +12,8 @@ import sys
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
-#: Whether ASCII text is the same bytes, wherever in the file it stands. True of more
-#: codecs than these; the others are only slower.
+#: Codecs that take each character for itself, and ASCII as it is. There are more of
+#: them; the others are only slower. All but UTF-8 have one byte for a character.
 _SUPERSETS_OF_ASCII = {"ascii", "utf-8", "iso8859-1", "iso8859-15", "cp1252"}
 
 #: Encoded by `io.TextIOWrapper` without the codec's incremental encoder, which shows
@@ -105,6 +105,8 @@ class Decoder:
         self._info = info
         self._errors = errors
         self._newline = newline
+        #: Whether it decodes the same in whatever pieces it is given.
+        self.transparent = info.name in _SUPERSETS_OF_ASCII and errors == "strict"
         self._decoder = self._make()
         #: Back to the state at the start of a file.
         self.reset = self._decoder.reset
@@ -140,6 +142,21 @@ class Decoder:
         else:
             self._decoder.setstate((b"", cookie.flags))
 
+    def is_plain(self, data: bytes) -> bool:
+        """Tell whether *data*, if it decodes at all, is its text and nothing else.
+
+        Then it does not matter in which pieces it is decoded, and `measure` tells
+        where in it a character is.
+        """
+        return self.transparent and (bool(self._newline) or b"\r" not in data)
+
+    def measure(self, text: str) -> int:
+        """Return how many bytes became *text*, and are not of text to come."""
+        if self._info.name != "utf-8":
+            return len(text)
+        size = len(text) if text.isascii() else len(text.encode())
+        return size + len(self.getstate()[0])
+
     def locate(self, segment: Segment, skip: int, start: int, ratio: float) -> Cookie:
         """Find the place behind *skip* characters of *segment*.
 
@@ -155,19 +172,8 @@ class Decoder:
         """
         if not skip:
             return Cookie(start, _narrow(segment.flags))
-        if self._one_to_one(segment):
-            return Cookie(start + skip)
         # A decoder of its own: that of the file keeps its state and its `newlines`.
         return _Walk(self._make(), segment, start).find(skip, ratio)
-
-    def _one_to_one(self, segment: Segment) -> bool:
-        """Tell whether each character of *segment* is one byte."""
-        return (
-            self._info.name in _SUPERSETS_OF_ASCII
-            and not segment.flags
-            and segment.data.isascii()
-            and (bool(self._newline) or b"\r" not in segment.data)
-        )
 
 
 def _state(decoder: Any) -> tuple[bytes, int]:
@@ -241,6 +247,8 @@ class Segment:
     """Its bytes, with those before it that the decoder had kept back."""
     fresh: int
     """How many of them are its own."""
+    plain: bool = False
+    """Whether its bytes are its text and nothing else; see `Decoder.is_plain`."""
 
 
 class _Walk:

@@ -27,7 +27,7 @@ from headrace.engine import Shield
 from headrace.files._codec import Cookie, Decoder, Encoder, Segment, find_codec
 from headrace.files._live import holds_data
 from headrace.files._text_base import DETACHED
-from headrace.files._text_reading import TextReading
+from headrace.files._text_reading import FETCH_SIZE, TextReading
 from headrace.files._text_writing import TextWriting
 
 if TYPE_CHECKING:
@@ -95,6 +95,9 @@ class AsyncTextIOWrapper(TextReading, TextWriting):
         self._line_end = "" if written == "\n" else written
         self._decoder = Decoder(info, errors, newline) if buffer.can_read else None
         self._encoder = Encoder(info, errors) if buffer.can_write else None
+        # More than a chunk is fetched where nobody can see it: a write would.
+        decoder = None if self._encoder is not None else self._decoder
+        self._fetch_size = FETCH_SIZE if decoder and decoder.transparent else 0
         if self._encoder is not None and self._seekable:
             place = buffer.try_tell()
             # Where that waits, something has been done to the file: not its start.
@@ -275,10 +278,14 @@ class AsyncTextIOWrapper(TextReading, TextWriting):
 
     def _locate(self, place: int) -> int:
         """Return the position, given that of the buffer."""
+        place -= len(self._ahead)
         if not self._segments:
             return place
         assert self._decoder is not None
         here = self._base + self._pos
+        last = self._segments[-1]
+        if last.plain and last.start <= here:
+            return place - self._decoder.measure(self._text[self._pos :])
         for segment in reversed(self._segments):
             if segment.start <= here:
                 skip, start = here - segment.start, place - len(segment.data)
@@ -322,6 +329,7 @@ class AsyncTextIOWrapper(TextReading, TextWriting):
     async def _move(self, goal: Cookie) -> None:
         await self._buffer.seek(goal.position)
         self._drop_text()
+        self._ahead = b""
         if self._decoder is not None:
             self._decoder.jump(goal)
             await self._redo(goal, self._decoder)
@@ -343,6 +351,7 @@ class AsyncTextIOWrapper(TextReading, TextWriting):
     async def _move_to_end(self) -> int:
         place: int = await self._buffer.seek(0, os.SEEK_END)
         self._drop_text()
+        self._ahead = b""
         if self._decoder is not None:
             self._decoder.reset()
         if self._encoder is not None:

@@ -60,6 +60,8 @@ class TextBase(Text):
         self._lines = NO_LINES
         #: How many lines of `_batch` are counted in `_pos`.
         self._counted = 0
+        #: Where in `_text` the lines of `_batch` end.
+        self._stop = 0
         #: How much the next batch of lines is cut from.
         self._window = FIRST_WINDOW
         #: What `_text` was decoded from, as far as it has not been taken; for `tell`.
@@ -112,9 +114,12 @@ class TextBase(Text):
     def _freeze(self) -> None:
         """Shut the fast paths, and bring position and counts up to date."""
         if self._batch:
-            self._count_lines()
             if operator.length_hint(self._lines):
+                self._count_lines()
                 self._window = FIRST_WINDOW
+            else:
+                counters.buffer_hits += len(self._batch) - self._counted
+                self._pos = self._stop
             self._batch = ()
             self._lines = NO_LINES
         self._limit = -1

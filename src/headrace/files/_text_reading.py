@@ -14,8 +14,8 @@ from headrace.files._chunks import Chunks
 from headrace.files._codec import Segment
 from headrace.files._text_base import TextBase
 
-#: From this on, what a read lacks is fetched as a whole, not piece by piece.
-_AT_ONCE = 64 * 1024  # bytes
+#: How much is fetched at once where nothing shows of it. What the buffer below fetches.
+FETCH_SIZE = 64 * 1024  # bytes
 
 
 class TextReading(TextBase):
@@ -34,10 +34,14 @@ class TextReading(TextBase):
         self._base = 0
         #: `_text` has no line end before this index.
         self._searched = 0
+        #: Bytes that were fetched and are not decoded yet.
+        self._ahead = b""
         #: Bytes for each character in the last chunk.
         self._ratio = 0.0
         #: Bytes that the last attempt, having answered WAIT, lacks.
         self._want = 0
+        #: How many are fetched at least, where that is more than a chunk.
+        self._fetch_size = 0
 
     # -- Decoding -------------------------------------------------------------
 
@@ -50,42 +54,69 @@ class TextReading(TextBase):
         Returns:
             Whether there was one; at the end of the file there is none.
         """
-        self._want = max(self._CHUNK_SIZE, int(max(self._ratio, 1.0) * lacking))
-        data = self._buffer.try_read1(self._want)
-        return WAIT if data is WAIT else self._decode(data)
+        want = self._want = max(self._CHUNK_SIZE, int(max(self._ratio, 1.0) * lacking))
+        if self._ahead:
+            return self._decode_ahead()
+        data = self._buffer.try_read1(max(want, self._fetch_size))
+        return WAIT if data is WAIT else self._decode_fetched(data)
 
     async def _fill(self) -> bool:
         """Decode the next chunk; False at the end of the file."""
         want = self._want
-        if want > _AT_ONCE and self._seekable:
+        if want > FETCH_SIZE and self._seekable:
             # One job for all of it. Not from a pipe: where an error handler makes
             # many characters of a byte, that many bytes may never come.
             data = await self._buffer.read(want)
         else:
-            data = await self._buffer.read1(max(want, self._CHUNK_SIZE))
+            data = await self._buffer.read1(max(want, self._fetch_size))
+        return self._decode_fetched(data)
+
+    def _decode_fetched(self, data: bytes) -> bool:
+        """Decode *data*: in chunks, or as a whole where that makes no difference."""
+        decoder = self._check_readable()
+        if len(data) <= self._want:
+            return self._decode(data)
+        if decoder.is_plain(data):
+            state = decoder.getstate()
+            try:
+                return self._keep(decoder.decode(data, False), data, state, plain=True)
+            except UnicodeDecodeError:
+                # It has left the decoder's state alone. Which chunk is to blame?
+                pass
+        self._ahead = data
+        return self._decode_ahead()
+
+    def _decode_ahead(self) -> bool:
+        size = self._want
+        data, self._ahead = self._ahead[:size], self._ahead[size:]
         return self._decode(data)
 
     def _decode(self, data: bytes) -> bool:
-        """Put the text of *data*, b"" for the end of the file, behind the rest.
-
-        Returns:
-            Whether anything came, bytes or text.
-        """
+        """Decode one chunk, b"" at the end of the file."""
         decoder = self._check_readable()
-        kept, flags = decoder.getstate() if self._seekable else (b"", 0)
+        state = decoder.getstate()
         try:
             text = decoder.decode(data, not data)
         except BaseException:
             # As in `io`: the chunk that is no text, and what came before it, is gone.
             self._drop_text()
             raise
+        return self._keep(text, data, state, plain=decoder.is_plain(data))
+
+    def _keep(
+        self, text: str, data: bytes, state: tuple[bytes, int], *, plain: bool
+    ) -> bool:
+        """Put the *text* of *data* behind the rest; False if nothing came at all."""
         self._decoded = True
         self._ratio = len(data) / len(text) if text else 0.0
         start = self._base + len(self._text)
         self._feed(text)
         if self._seekable:
+            kept, flags = state
             segments = self._segments
-            segments.append(Segment(start, flags, kept + data, len(data)))
+            segments.append(
+                Segment(start, flags, kept + data, len(data), plain and not flags)
+            )
             while len(segments) > 1 and segments[1].start <= self._base:
                 del segments[0]
         return bool(data or text)
@@ -102,7 +133,7 @@ class TextReading(TextBase):
         self._pos = 0
 
     def _drop_text(self) -> None:
-        """Forget decoded text; the position is now that of the buffer."""
+        """Forget decoded text; the position is now behind it."""
         self._text = ""
         self._pos = self._base = self._searched = 0
         self._limit = -1
@@ -152,6 +183,8 @@ class TextReading(TextBase):
         decoder = self._check_readable()
         await self._drain()
         data = await self._buffer.read()
+        if self._ahead:
+            data, self._ahead = self._ahead + data, b""
         try:
             text = decoder.decode(data, True)
         except BaseException:
@@ -209,6 +242,7 @@ class TextReading(TextBase):
         self._batch = split_lines(self._text[pos:stop], self._newline)
         self._lines = iter(self._batch)
         self._counted = 0
+        self._stop = stop
         self._window = WINDOW
         return True
 
