@@ -145,7 +145,9 @@ def open_for_reading(path: str | bytes) -> tuple[int, os.stat_result, Device] | 
             return None
     counters.inline_calls += 1
     fd = _native.open_cached(name, _READ_FLAGS, _native.RESOLVE_NO_XDEV)
-    if fd == -errno.EXDEV:
+    if fd in (-errno.EXDEV, -errno.EAGAIN):
+        # EAGAIN: not cached, or a mount in the way. A walk that may not wait cannot
+        # tell the two apart (fs/namei.c, __follow_mount_rcu); EXDEV comes from others.
         return _open_elsewhere(name)
     if fd < 0:
         if fd == -errno.ENOENT and absolute:
