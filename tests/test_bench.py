@@ -496,6 +496,13 @@ def test_missing_peers_and_failures_are_named(outcome: report.Outcome) -> None:
     assert "FAILED: aiofiles, lines: results differ" in text
 
 
+def test_busy_machine_is_told(outcome: report.Outcome) -> None:
+    assert "The machine was busy" not in shown(outcome)
+    outcome.results[0].times_us = [1.0, 1.1, 4.0]
+    outcome.results[3].times_us = [1.0, 1.1, 3.0]
+    assert "even builtin open() took up to 3.5×" in " ".join(shown(outcome).split())
+
+
 def test_json_has_every_figure(outcome: report.Outcome) -> None:
     outcome.results[5].failure = "results differ"
     figures = json.loads(json.dumps(report.as_dict(outcome)))

@@ -25,6 +25,9 @@ from .peers import Missing, Peer
 from .rows import MEMORY, Row
 
 JSON_VERSION = 1
+RESTLESS = 1.5
+"""From this on, the report says that something else used the machine. On a quiet one
+the rounds of `open()` differ by some 1.1 to 1.3."""
 # The table fits a terminal of 80 columns.
 _TITLE_WIDTH = 17
 
@@ -203,12 +206,29 @@ def show(outcome: Outcome, console: Console) -> None:
     if counters:
         console.print(counters)
         console.print()
+    unrest = _unrest(outcome)
+    if unrest > RESTLESS:
+        words = (
+            "The machine was busy: from round to round, even builtin open() took up "
+            f"to {times(unrest)} its least time (median of the rows)."
+        )
+        console.print(Text(words, style="yellow"))
     for missing in outcome.missing:
         console.print(
             Text(f"Not measured: {missing.name}, {missing.reason}.", style="yellow")
         )
     for failure in outcome.failures:
         console.print(Text(f"FAILED: {failure}", style="bold red"))
+
+
+def _unrest(outcome: Outcome) -> float:
+    """Return by how much builtin's rounds differ: most by least, median of the rows."""
+    ratios = [
+        max(result.times_us) / min(result.times_us)
+        for result in outcome.results
+        if result.peer == "builtin" and not result.failure
+    ]
+    return statistics.median(ratios) if ratios else 1.0
 
 
 def _times_table(outcome: Outcome) -> Table:
