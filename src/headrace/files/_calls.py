@@ -29,18 +29,6 @@ def read_once(fd: int, size: int, offset: int) -> bytes:
     return os.read(fd, size) if offset < 0 else os.pread(fd, size, offset)
 
 
-def read_into_once(fd: int, buf: memoryview, offset: int) -> int:
-    """Read into *buf* with one call; returns the count."""
-    buf = buf[:MAX_TRANSFER]
-    if offset >= 0:
-        return os.preadv(fd, (buf,), offset)
-    if hasattr(os, "readv"):
-        return os.readv(fd, (buf,))
-    data = os.read(fd, len(buf))
-    buf[: len(data)] = data
-    return len(data)
-
-
 def _remaining(fd: int, offset: int) -> int:
     """Return how many bytes a regular file has from *offset* on; 0 if unknown."""
     try:
