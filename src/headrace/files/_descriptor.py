@@ -320,7 +320,7 @@ class FileDescriptor(DescriptorJobs):
         try:
             await self._settle()
         finally:
-            await self._wait_for_abandoned()
+            await self._wait_for_calls()
             if len(data) and (self._special or not self.closefd):
                 try:
                     await self.store(data, wrote)
@@ -431,7 +431,7 @@ class FileDescriptor(DescriptorJobs):
 
     def _closes_inline(self) -> bool:
         """Tell whether close(2) cannot wait: only read, on a local file system."""
-        if self._abandoned or self._late is not None:
+        if self._in_flight or self._late is not None:
             return False
         if not self.closefd:
             return not self._owed

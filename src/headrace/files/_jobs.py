@@ -31,8 +31,8 @@ class DescriptorJobs:
     _stash = b""
     #: A cancelled read at the kernel's position that has not come back yet.
     _late: Job | None = None
-    #: Cancelled calls that still use the descriptor.
-    _abandoned: tuple[Job, ...] = ()
+    #: Calls that use the descriptor, also those whose task was cancelled meanwhile.
+    _in_flight: set[Job] | None = None
 
     async def _run(
         self,
@@ -52,16 +52,20 @@ class DescriptorJobs:
             discard=discard,
             executor=self._executor,
         )
+        if self._in_flight is None:
+            self._in_flight = set()
+        self._in_flight.add(job)
         try:
             result: T = await engine.outcome(job, on_cancel)
         except OSError as error:
             raise self._named(error) from None
-        except BaseException:
-            # Left in flight by a cancellation: closing has to wait for it. A job
-            # that may wait for ever is not waited for.
-            if not (job.completed or job.withdrawn) and lane is Lane.WORK:
-                self._abandoned += (job,)
-            raise
+        finally:
+            if job.completed or job.withdrawn or lane is Lane.WAIT:
+                self._in_flight.discard(job)
+            else:
+                # Left in flight by a cancellation, it stays: closing has to wait for
+                # it. (Not for one that may wait for ever.) Earlier ones may be over.
+                self._in_flight -= {left for left in self._in_flight if left.completed}
         return result
 
     def _call(self, call: Callable[..., T], *args: Any) -> T:
@@ -95,16 +99,18 @@ class DescriptorJobs:
             if job.error is None and job.result:
                 put_back(job.result)
 
-    async def _wait_for_abandoned(self) -> None:
-        for job in self._abandoned:
+    async def _wait_for_calls(self) -> None:
+        """Wait until no call uses the descriptor."""
+        while self._in_flight:
+            job = next(iter(self._in_flight))
             await self._wait_for(job)
-        self._abandoned = ()
+            self._in_flight.discard(job)
 
     async def _wait_for(self, job: Job) -> None:
         # Looks again and again, because the job may have been begun in a loop that
         # is gone; that only happens after a cancellation.
         engine = current_engine()
-        while not job.completed:
+        while not (job.completed or job.withdrawn):
             await engine.sleep(SETTLE_PAUSE_S)
 
     def _named(self, error: OSError) -> OSError:
