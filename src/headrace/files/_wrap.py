@@ -380,6 +380,14 @@ class WrappedFile(Generic[AnyStr]):
 
     # -- Calling --------------------------------------------------------------------
 
+    async def call(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
+        """Call any method of the object, also one that is no coroutine here."""
+        if name == "readline":
+            return await self._readline(*args, **kwargs)
+        if name == "close":
+            return await self.close()
+        return await self._call(name, args, kwargs)
+
     async def _call(
         self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:

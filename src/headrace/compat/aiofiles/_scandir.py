@@ -1,0 +1,83 @@
+"""aiofiles' `scandir()`, whose result is iterated and closed without `await`."""
+
+from __future__ import annotations
+
+import os
+from asyncio import AbstractEventLoop
+from concurrent.futures import Executor
+from types import TracebackType
+from typing import Any, AnyStr, Self, overload
+
+from headrace.fs._scandir import ScandirIterator
+
+__all__ = ["SyncScandirIterator", "scandir"]
+
+
+class SyncScandirIterator(ScandirIterator[AnyStr]):
+    """The entries of a directory, to be iterated with `for` or `async for`.
+
+    Accident of aiofiles: `for` blocks the event loop where a further batch has to be
+    read. A small directory is read as a whole when it is opened.
+    """
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> os.DirEntry[AnyStr]:
+        listing = self._listing
+        while listing is not None and not self._closed:
+            if listing.entries:
+                return listing.entries.popleft()
+            if listing.exhausted:
+                break
+            listing.read()
+        raise StopIteration
+
+    def close(self) -> None:
+        """Close the directory; iteration then ends."""
+        self._closed = True
+        if self._listing is not None:
+            self._listing.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+@overload
+async def scandir(
+    path: int | None = None,
+    *,
+    loop: AbstractEventLoop | None = None,
+    executor: Executor | None = None,
+) -> SyncScandirIterator[str]: ...
+@overload
+async def scandir(
+    path: AnyStr | os.PathLike[AnyStr],
+    *,
+    loop: AbstractEventLoop | None = None,
+    executor: Executor | None = None,
+) -> SyncScandirIterator[AnyStr]: ...
+async def scandir(
+    path: Any = None,
+    *,
+    loop: AbstractEventLoop | None = None,
+    executor: Executor | None = None,
+) -> SyncScandirIterator[Any]:
+    """Open the directory *path* and read its first entries; see `headrace.os.scandir`.
+
+    Args:
+        path: A directory, or a descriptor of one; None is the current directory.
+        loop: Ignored; the running loop waits.
+        executor: Runs the jobs instead of headrace's threads.
+    """
+    del loop
+    entries: SyncScandirIterator[Any] = SyncScandirIterator(path, executor=executor)
+    return await entries
