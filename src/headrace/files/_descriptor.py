@@ -319,19 +319,17 @@ class FileDescriptor(DescriptorJobs):
         """
         try:
             await self._settle()
-        finally:
-            await self._wait_for_calls()
             if len(data) and (self._special or not self.closefd):
-                try:
-                    await self.store(data, wrote)
-                    data = b""
-                except BaseException:
-                    # An error, or a cancellation while nobody reads the pipe.
-                    await self._shut_descriptor()
-                    raise
+                await self.store(data, wrote)
+                data = b""
+        except BaseException:
+            # An error, or a cancellation while nobody reads the pipe.
+            await self._shut_descriptor()
+            raise
         if not data:
             await self._shut_descriptor()
             return
+        await self._wait_for_calls()
         self.closed = True
         error = await self._run(
             _calls.write_and_close, self._fd, data, self._position, on_cancel="finish"
@@ -341,6 +339,7 @@ class FileDescriptor(DescriptorJobs):
         wrote(len(data))
 
     async def _shut_descriptor(self) -> None:
+        await self._wait_for_calls()
         if self.closed:
             return
         if self._closes_inline():
@@ -401,8 +400,21 @@ class FileDescriptor(DescriptorJobs):
         if self._late is not None:
             await self._collect_late(self.put_back)
         if self._owed:
-            owed, self._owed = self._owed, b""
-            await self.store(owed, lambda count: None)
+            await self._pay()
+
+    async def _pay(self) -> None:
+        """Write what is owed; what does not reach the file stays owed."""
+        owed, self._owed = self._owed, b""
+        done = 0
+
+        def wrote(count: int) -> None:
+            nonlocal done
+            done += count
+
+        try:
+            await self.store(owed, wrote)
+        finally:
+            self._owed = owed[done:] + self._owed
 
     def put_back(self, data: bytes) -> None:
         """Undo a read that nobody waited for."""
