@@ -238,8 +238,13 @@ class FileDescriptor(DescriptorJobs):
         await self._settle()
         if self._special:
             pieces = []
-            while data := await self.fetch(_calls.FIRST_PIECE):
-                pieces.append(data)
+            try:
+                while data := await self.fetch(_calls.FIRST_PIECE):
+                    pieces.append(data)
+            except BaseException:
+                # What came so far is not to be had again.
+                self._stash = b"".join(pieces) + self._stash
+                raise
             return b"".join(pieces)
         if self._position < 0:
             return await self._read_owned(_calls.read_to_end, self._fd, -1)
