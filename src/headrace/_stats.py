@@ -6,7 +6,7 @@ They are per process, and not exact under free threading (no lock is taken).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, fields
 
 
@@ -56,7 +56,13 @@ class Stats:
 class Counters:
     """The live counters; see `Stats` for what each one counts."""
 
-    __slots__ = ("buffer_hits", "engine_jobs", "hops", "inline_calls", "yields")
+    __slots__ = (
+        *("buffer_hits", "engine_jobs", "hops", "inline_calls", "yields"),
+        "core",
+    )
+
+    #: Asked for the buffer hits and inline calls that the C core counted itself.
+    core: Callable[[], tuple[int, int]]
 
     def __init__(self) -> None:
         self.buffer_hits = 0
@@ -64,6 +70,11 @@ class Counters:
         self.engine_jobs = 0
         self.hops = 0
         self.yields = 0
+        self.core = _nothing
+
+
+def _nothing() -> tuple[int, int]:
+    return 0, 0
 
 
 counters = Counters()
@@ -75,9 +86,10 @@ def stats() -> Stats:
     Returns:
         A snapshot; subtract an earlier one to see what a piece of code did.
     """
+    buffer_hits, inline_calls = counters.core()
     return Stats(
-        buffer_hits=counters.buffer_hits,
-        inline_calls=counters.inline_calls,
+        buffer_hits=counters.buffer_hits + buffer_hits,
+        inline_calls=counters.inline_calls + inline_calls,
         engine_jobs=counters.engine_jobs,
         hops=counters.hops,
         yields=counters.yields,

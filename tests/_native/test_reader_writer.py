@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from headrace._native import NO_LINES, Reader, Writer
+from headrace._native import Reader, Writer
 from headrace._stats import stats
 from headrace._typing import WAIT, Wait
 
@@ -123,19 +123,19 @@ async def test_shut_fast_path_asks_even_for_nothing() -> None:
 
 
 async def test_cut_lines_are_handed_out_without_asking() -> None:
-    reader = ReaderUnderTest()
-    reader._lines = iter([b"a\n", b"b\n"])
+    reader = ReaderUnderTest(b"a\nb\nc")
+    assert reader._cut_lines(16)
     assert [await reader.readline(), await anext(reader)] == [b"a\n", b"b\n"]
     assert reader.asked == []
 
 
 async def test_readline_with_a_size_takes_no_cut_line() -> None:
-    reader = ReaderUnderTest()
-    reader._lines = iter([b"abc\n"])
+    reader = ReaderUnderTest(b"abc\n")
+    assert reader._cut_lines(16)
     reader.now = b"ab"
     assert await reader.readline(2) == b"ab"
     assert reader.asked == [("readline now", 2)]
-    assert list(reader._lines) == [b"abc\n"]
+    assert reader._next_line() == b"abc\n"
 
 
 async def test_readline_behind_the_cut_lines_asks() -> None:
@@ -158,9 +158,34 @@ async def test_iteration_ends_where_waiting_gave_nothing() -> None:
         await reader.__anext__()
 
 
-def test_no_lines_stays_empty() -> None:
-    assert list(NO_LINES) == []
-    assert Reader()._lines is NO_LINES
+def test_only_whole_lines_inside_the_window_are_cut() -> None:
+    reader = ReaderUnderTest(b"a\nbc\rd\nef")
+    assert not reader._cut_lines(1)
+    assert reader._cut_lines(9)
+    assert [reader._next_line(), reader._next_line()] == [b"a\n", b"bc\rd\n"]
+    reader._settle_lines()
+    assert (reader._pos, reader._has_lines) == (7, False)
+    assert not reader._cut_lines(9)
+
+
+def test_settled_lines_are_counted_as_far_as_they_were_handed_out() -> None:
+    reader = ReaderUnderTest(b"a\nb\nc\n")
+    before = stats()
+    assert reader._cut_lines(16)
+    reader._next_line()
+    reader._settle_lines()
+    assert (reader._pos, reader._limit) == (2, -1)
+    assert (stats() - before).buffer_hits == 1
+
+
+def test_reads_are_opened_for_a_window_unless_lines_are_handed_out() -> None:
+    reader = ReaderUnderTest(b"a\nbcdef")
+    reader._open_reads(4)
+    assert reader._limit == 4
+    reader._settle_lines()
+    assert reader._cut_lines(16)
+    reader._open_reads(4)
+    assert reader._limit == -1
 
 
 # -- Writing --

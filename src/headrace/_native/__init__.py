@@ -6,28 +6,28 @@ Every name comes from the extension where it was built, else from `py/`.
 
 from __future__ import annotations
 
-from headrace._native.py.inline import (
-    RESOLVE_CACHED,
-    RESOLVE_NO_XDEV,
-    SCRATCH_SIZE,
-    cached_kind,
-    file_system_type,
-    open_cached,
-    read_at,
-    read_into_at,
-)
-from headrace._native.py.lines import find_line_end, last_line_end, split_lines
-from headrace._native.py.reader import NO_LINES, Reader
-from headrace._native.py.text import Text
+import os
+from typing import TYPE_CHECKING
+
+from headrace._native.py.inline import RESOLVE_CACHED, RESOLVE_NO_XDEV, SCRATCH_SIZE
+from headrace._native.py.raw import OPERATIONS_PER_LOOK
+from headrace._native.py.reader import AHEAD_AFTER_JUMP, NO_LINES
 from headrace._native.py.workers import Workers
-from headrace._native.py.writer import Writer
+from headrace._stats import counters
 
 __all__ = [
+    "AHEAD_AFTER_JUMP",
+    "NATIVE",
+    "NATIVE_REASON",
     "NO_LINES",
+    "OPERATIONS_PER_LOOK",
     "RESOLVE_CACHED",
     "RESOLVE_NO_XDEV",
     "SCRATCH_SIZE",
+    "Buffer",
+    "Raw",
     "Reader",
+    "Ready",
     "Text",
     "Workers",
     "Writer",
@@ -36,7 +36,66 @@ __all__ = [
     "find_line_end",
     "last_line_end",
     "open_cached",
+    "open_regular",
     "read_at",
+    "read_file",
     "read_into_at",
     "split_lines",
 ]
+
+#: Whether the names come from the C core, and why (not).
+NATIVE = False
+NATIVE_REASON = "asked for by HEADRACE_NATIVE=0"
+
+if not TYPE_CHECKING and os.environ.get("HEADRACE_NATIVE") != "0":
+    try:
+        from headrace._native import _core
+    except ImportError as error:
+        found = error.name != "headrace._native" or "_core" not in str(error)
+        NATIVE_REASON = (
+            f"the C core cannot be loaded here: {error}"
+            if found
+            else "this installation has no C core"
+        )
+    else:
+        NATIVE = True
+        NATIVE_REASON = "the extension is installed"
+        counters.core = _core.counts
+
+# One or the other, never some of both: they share their objects' attributes.
+if not TYPE_CHECKING and NATIVE:
+    from headrace._native._core import (
+        Buffer,
+        Raw,
+        Reader,
+        Ready,
+        Writer,
+        cached_kind,
+        file_system_type,
+        find_line_end,
+        last_line_end,
+        open_cached,
+        open_regular,
+        read_at,
+        read_file,
+        read_into_at,
+        split_lines,
+    )
+    from headrace._native.py.text import Text
+else:
+    from headrace._native.py.buffer import Buffer
+    from headrace._native.py.inline import (
+        cached_kind,
+        file_system_type,
+        open_cached,
+        open_regular,
+        read_at,
+        read_file,
+        read_into_at,
+    )
+    from headrace._native.py.lines import find_line_end, last_line_end, split_lines
+    from headrace._native.py.raw import Raw
+    from headrace._native.py.reader import Reader
+    from headrace._native.py.ready import Ready
+    from headrace._native.py.text import Text
+    from headrace._native.py.writer import Writer

@@ -12,7 +12,7 @@ import mmap
 import operator
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, NoReturn, TypeVar
 
@@ -23,6 +23,7 @@ from headrace._errors import (
     use_async_for,
     use_async_with,
 )
+from headrace._native import Buffer
 from headrace._typing import WAIT, ReadableBuffer, Wait
 from headrace.engine import Shield
 from headrace.files._raw import AsyncFileIO
@@ -40,18 +41,10 @@ class _Detached:
 _DETACHED: Any = _Detached()
 
 
-class Buffered:
+class Buffered(Buffer):
     """What readers and writers have in common: facts, positions, closing."""
 
     raw: AsyncFileIO
-
-    # A reader has no pending data and a writer no read-ahead: the operations that
-    # all share see empty ones.
-    _data = b""
-    _pos = 0
-    _batch: Sequence[bytes] = ()
-    _held = 0
-    _room = -1
 
     def __init__(self, raw: AsyncFileIO, buffer_size: int) -> None:
         super().__init__()
@@ -61,9 +54,6 @@ class Buffered:
         self._buffer_size = buffer_size
         # One turn for both: what is done with `raw` waits for the buffer.
         self._turns = raw._turns
-
-    #: Bytes that the last attempt, having answered WAIT, lacks.
-    _want = 0
 
     # -- Facts ----------------------------------------------------------------
 
@@ -178,32 +168,21 @@ class Buffered:
 
     # -- Positions ------------------------------------------------------------
 
-    async def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        """Move the position; within what is buffered at no cost.
-
-        Args:
-            offset: Bytes, relative to *whence*.
-            whence: `os.SEEK_SET`, `SEEK_CUR`, `SEEK_END`, `SEEK_DATA`, `SEEK_HOLE`.
-
-        Returns:
-            The new absolute position.
-
-        Raises:
-            ValueError: The file is closed, or *whence* is none of these.
-            UnsupportedOperation: The file cannot seek.
-            OSError: EINVAL for a place before the beginning.
-        """
+    def _seek_now(self, offset: int, whence: int = os.SEEK_SET) -> int | Wait:
         if whence not in _WHENCES:
             raise ValueError(f"whence value {whence} unsupported")
         self._check_open("seek of closed file")
         if not self.can_seek:
             raise UnsupportedOperation("File or stream is not seekable.")
         offset = operator.index(offset)
-        if self._ready:
-            position = self._attempt_seek(offset, whence)
-            self._arm()
-            if position is not WAIT:
-                return position
+        if not self._ready:
+            return WAIT
+        position = self._attempt_seek(offset, whence)
+        self._arm()
+        return position
+
+    async def _seek_wait(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        offset = operator.index(offset)
         async with self._turns:
             self._freeze()
             try:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from headrace._errors import UnsupportedOperation, closed_file
-from headrace._native import NO_LINES, Reader
+from headrace._native import AHEAD_AFTER_JUMP, Reader
 from headrace._stats import counters
 from headrace._typing import WAIT, Wait, WriteableBuffer
 from headrace.engine import WINDOW, WINDOW_OPERATIONS, budget
@@ -18,9 +18,6 @@ from headrace.files._raw import AsyncFileIO
 
 DEFAULT_BUFFER_SIZE = 64 * 1024  # bytes
 
-#: What a read after a jump fetches at first; doubled while reads follow on one
-#: another. CPython's buffer before 3.14.
-_AHEAD_AFTER_JUMP = 8 * 1024  # bytes
 #: How far a sequential reader that waits for the disk lets the engine read ahead.
 _AHEAD_LIMIT = 1024 * 1024  # bytes
 
@@ -30,7 +27,6 @@ class BufferedReading(Buffered, Reader):
 
     def __init__(self, raw: AsyncFileIO, buffer_size: int) -> None:
         super().__init__(raw, buffer_size)
-        #: What the next inline read takes at least, and the next job.
         self._ahead = buffer_size
         self._cold_ahead = buffer_size
 
@@ -59,7 +55,7 @@ class BufferedReading(Buffered, Reader):
         return await self._exclusive(self._attempt_read, size)
 
     def _attempt_read(self, size: int | None, eof: bool = False) -> bytes | Wait:
-        if self._batch or self._room >= 0:
+        if self._has_lines or self._room >= 0:
             self._freeze()
         if self._held:
             return WAIT
@@ -261,8 +257,8 @@ class BufferedReading(Buffered, Reader):
         if self._held or budget.spend(WINDOW_OPERATIONS):
             self._want = 1
             return WAIT
-        if size < 0 and self._cut_lines():
-            return next(self._lines)
+        if size < 0 and self._cut_lines(WINDOW):
+            return self._next_line()
         seen = 0
         while True:
             pos = self._pos
@@ -281,41 +277,12 @@ class BufferedReading(Buffered, Reader):
                 return WAIT
             eof = not chunk
             self._feed(chunk)
-            if not seen and size < 0 and self._cut_lines():
-                return next(self._lines)
-
-    def _cut_lines(self) -> bool:
-        """Cut the next window of whole lines; False if there is not one in it."""
-        pos = self._pos
-        end = self._data.rfind(b"\n", pos, pos + WINDOW) + 1
-        if not end:
-            return False
-        piece = self._data[pos:end]
-        lines = piece.splitlines(True)
-        if len(lines) != piece.count(b"\n"):
-            # A lone b"\r" is no line end in a binary file.
-            lines = io.BytesIO(piece).readlines()
-        self._batch = lines
-        self._lines = iter(lines)
-        return True
-
-    def _settle_lines(self) -> None:
-        """Bring the position behind the lines that were handed out."""
-        batch = self._batch
-        self._limit = -1
-        if batch:
-            left = operator.length_hint(self._lines)
-            used = len(batch) - left
-            self._pos += sum(map(len, batch[:used]))
-            counters.buffer_hits += used
-            self._batch = ()
-            self._lines = NO_LINES
+            if not seen and size < 0 and self._cut_lines(WINDOW):
+                return self._next_line()
 
     def _arm(self) -> None:
-        if not self._batch and not self.raw.closed:
-            limit = self._pos + WINDOW
-            have = len(self._data)
-            self._limit = min(have, limit)
+        if not self.raw.closed:
+            self._open_reads(WINDOW)
 
     def _drop_ahead(self) -> None:
         super()._drop_ahead()
@@ -323,7 +290,7 @@ class BufferedReading(Buffered, Reader):
 
     def _jumped(self) -> None:
         super()._jumped()
-        self._ahead = min(self._buffer_size, _AHEAD_AFTER_JUMP)
+        self._ahead = min(self._buffer_size, AHEAD_AFTER_JUMP)
         self._cold_ahead = self._ahead
 
     async def readlines(self, hint: int | None = -1, /) -> list[bytes]:

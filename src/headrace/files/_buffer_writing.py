@@ -12,7 +12,6 @@ from headrace._typing import WAIT, ReadableBuffer, Wait
 from headrace.engine import WINDOW, budget
 from headrace.files._buffer_base import Buffered
 from headrace.files._live import holds_data
-from headrace.files._raw import AsyncFileIO
 
 #: What a writer holds by default: a hop costs as much as a thousand small writes.
 WRITE_BUFFER_SIZE = 128 * 1024  # bytes
@@ -20,14 +19,6 @@ WRITE_BUFFER_SIZE = 128 * 1024  # bytes
 
 class BufferedWriting(Buffered, Writer):
     """The writing side of a buffered file."""
-
-    def __init__(self, raw: AsyncFileIO, buffer_size: int) -> None:
-        super().__init__(raw, buffer_size)
-        #: Pending bytes, less those that came by the fast path since `_window`.
-        self._held = 0
-        #: What `_room` was when the fast path was opened.
-        self._window = 0
-        self._remembered = False
 
     def _freeze(self) -> None:
         self._settle_writes()

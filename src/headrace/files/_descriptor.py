@@ -15,6 +15,7 @@ from concurrent.futures import Executor
 from typing import Any
 
 from headrace import _native
+from headrace._native import OPERATIONS_PER_LOOK
 from headrace._stats import counters
 from headrace._typing import WAIT, ReadableBuffer, Wait
 from headrace.engine import (
@@ -31,8 +32,8 @@ from headrace.files._jobs import SETTLE_PAUSE_S, DescriptorJobs
 from headrace.files._mode import Mode
 from headrace.files._turns import Turns
 
-#: Inline reads of one file between two looks at the budget.
-_OPERATIONS_PER_LOOK = 8
+#: The longest inline read that the C core makes without asking here.
+CORE_LIMIT = INLINE_LIMIT
 
 #: Beyond this, the kernel is asked whether the file system has such an offset.
 _SAFE_OFFSET = 1 << 40  # bytes
@@ -70,13 +71,10 @@ class FileDescriptor(DescriptorJobs):
         self._position = 0 if regular and not adopted and not mode.appending else -1
         #: What the file's size was when last seen: only ever a hint.
         self._size = status.st_size if regular else 0
+        self._inline_limit = CORE_LIMIT
         self._inline = regular and mode.reading and device.nowait
         self._turns = Turns()
 
-    #: Bytes that a detached writer left to be written first.
-    _owed = b""
-    #: Inline reads until the budget is asked again.
-    _credit = _OPERATIONS_PER_LOOK
     #: Whether a special file has positions; None until somebody asks.
     _seekable: bool | None = None
 
@@ -127,9 +125,9 @@ class FileDescriptor(DescriptorJobs):
             return False
         self._credit -= 1
         if self._credit < 0:
-            if budget.spend(_OPERATIONS_PER_LOOK + 1):
+            if budget.spend(OPERATIONS_PER_LOOK + 1):
                 return False
-            self._credit = _OPERATIONS_PER_LOOK
+            self._credit = OPERATIONS_PER_LOOK
         return True
 
     def try_read_to_end(self) -> bytes | Wait:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any, Literal, TypeVar
 
+from headrace._native import Raw
 from headrace.engine import Job, Lane, current_engine
 
 T = TypeVar("T")
@@ -18,7 +19,7 @@ T = TypeVar("T")
 SETTLE_PAUSE_S = 0.001
 
 
-class DescriptorJobs:
+class DescriptorJobs(Raw):
     """Runs jobs that use a descriptor, and keeps account of them."""
 
     name: Any
@@ -29,8 +30,7 @@ class DescriptorJobs:
     #: What a cancelled read took from a file that cannot seek back, or the look for
     #: a FIFO's writer.
     _stash = b""
-    #: A cancelled read at the kernel's position that has not come back yet.
-    _late: Job | None = None
+    _late: Job | None
     #: Calls that use the descriptor, also those whose task was cancelled meanwhile.
     _in_flight: set[Job] | None = None
 

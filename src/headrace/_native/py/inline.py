@@ -9,10 +9,13 @@ from __future__ import annotations
 import errno
 import functools
 import os
+import stat
 import sys
 import threading
 from collections.abc import Callable
 from typing import Any
+
+from headrace._stats import counters
 
 RWF_NOWAIT: int = getattr(os, "RWF_NOWAIT", 0)
 
@@ -26,6 +29,7 @@ _preadv: Callable[..., int] = getattr(os, "preadv", None)  # type: ignore[assign
 _SYS_OPENAT2 = 437
 _AT_FDCWD = -100
 RESOLVE_NO_XDEV = 0x01  # EXDEV rather than cross into another mount
+_READ_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
 RESOLVE_CACHED = 0x20  # Linux 5.12: EAGAIN rather than wait for a lookup
 
 
@@ -162,6 +166,62 @@ def open_cached(path: bytes, flags: int, resolve: int = 0) -> int:
 _AT_EMPTY_PATH = 0x1000
 _AT_STATX_DONT_SYNC = 0x4000
 _STATX_TYPE = 0x1
+
+
+def open_regular(path: bytes, resolve: int) -> tuple[int, int, int, int, int]:
+    """Open *path* for reading as `open_cached` does, and look at it.
+
+    Args:
+        path: Without a NUL byte.
+        resolve: `RESOLVE_*` flags beside `RESOLVE_CACHED`.
+
+    Returns:
+        A descriptor or the negative errno; st_dev, st_mode, st_nlink and st_size,
+        zeros where there is no descriptor. What is no regular file was opened with
+        O_NONBLOCK, so as not to wait for a FIFO's writer, and stays so.
+    """
+    fd = open_cached(path, _READ_FLAGS, resolve)
+    if fd < 0:
+        return fd, 0, 0, 0, 0
+    try:
+        status = os.fstat(fd)
+        if stat.S_ISREG(status.st_mode):
+            os.set_blocking(fd, True)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd, status.st_dev, status.st_mode, status.st_nlink, status.st_size
+
+
+def read_file(path: bytes, resolve: int, limit: int) -> bytes | int:
+    """Open *path* as `open_cached` does, read all of it, and close it.
+
+    Args:
+        path: Without a NUL byte.
+        resolve: `RESOLVE_*` flags beside `RESOLVE_CACHED`.
+        limit: The file is read if it is a regular one of fewer bytes.
+
+    Returns:
+        The contents; or, where they cannot be had without waiting, the negative
+        errno: -EAGAIN, or what the kernel says. 0 or more is a descriptor of a file
+        that has no name any more, for the caller to close where that may wait.
+    """
+    fd, _, mode, links, size = open_regular(path, resolve)
+    if fd < 0 or not links:
+        return fd
+    try:
+        if not stat.S_ISREG(mode) or size >= limit:
+            return -errno.EAGAIN
+        # One byte more than there should be: a short answer is the end of the file.
+        data = read_at(fd, size + 1, 0)
+    except OSError as error:
+        return -(error.errno or errno.EIO)
+    finally:
+        os.close(fd)
+    if data is None or len(data) != size:
+        return -errno.EAGAIN
+    counters.inline_calls += 1
+    return data
 
 
 def cached_kind(fd: int) -> tuple[int, int] | None:

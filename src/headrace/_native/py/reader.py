@@ -7,34 +7,33 @@ then the coroutine that waits. It imports no layer: what it stands on is the sub
 
 from __future__ import annotations
 
+import io
+import operator
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from headrace._native.py.buffer import Buffer
 from headrace._stats import counters
 from headrace._typing import WAIT, Wait
+
+#: What a read after a jump fetches at first, in bytes; doubled while reads follow on
+#: one another. CPython's buffer before 3.14.
+AHEAD_AFTER_JUMP = 8 * 1024
 
 #: An exhausted iterator: no line can be handed out without looking.
 NO_LINES: Iterator[Any] = iter([])
 
 
-class Reader:
+class Reader(Buffer):
     """A buffer, a position in it, and lines that are cut already.
 
     The fast paths are shut by values, not by checks: `_limit` is -1 and `_lines`
     is empty while an operation holds the file's turn, and when it is closed.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._data = b""
-        #: Where in `_data` the next byte is; behind the lines that were handed out
-        #: only after `_settle_lines`.
-        self._pos = 0
-        #: How far into `_data` a read may be answered without looking; or -1.
-        self._limit = -1
-        #: Whole lines from `_pos` on, and the iterator that hands them out.
-        self._batch: Sequence[bytes] = ()
-        self._lines: Iterator[bytes] = NO_LINES
+    #: Whole lines from `_pos` on, and the iterator that hands them out.
+    _batch: Sequence[bytes] = ()
+    _lines: Iterator[bytes] = NO_LINES
 
     async def read(self, size: int | None = -1, /) -> bytes:
         """Read *size* bytes, fewer only at the end; all of them if None or negative.
@@ -82,6 +81,49 @@ class Reader:
         if not found:
             raise StopAsyncIteration
         return found
+
+    # -- What the subclass uses -----------------------------------------------
+
+    def _cut_lines(self, window: int, /) -> bool:
+        """Let the whole lines of the next *window* bytes be handed out; False if none.
+
+        There may be no cut lines left from before.
+        """
+        pos = self._pos
+        end = self._data.rfind(b"\n", pos, pos + window) + 1
+        if not end:
+            return False
+        piece = self._data[pos:end]
+        lines = piece.splitlines(True)
+        if len(lines) != piece.count(b"\n"):
+            # A lone b"\r" is no line end in a binary file.
+            lines = io.BytesIO(piece).readlines()
+        self._batch = lines
+        self._lines = iter(lines)
+        self._has_lines = True
+        return True
+
+    def _next_line(self) -> bytes:
+        """Return the next of the lines that were cut."""
+        return next(self._lines)
+
+    def _settle_lines(self) -> None:
+        """Shut the fast paths, and bring the position behind what was handed out."""
+        self._limit = -1
+        batch = self._batch
+        if batch:
+            left = operator.length_hint(self._lines)
+            used = len(batch) - left
+            self._pos += sum(map(len, batch[:used]))
+            counters.buffer_hits += used
+            self._batch = ()
+            self._lines = NO_LINES
+            self._has_lines = False
+
+    def _open_reads(self, window: int, /) -> None:
+        """Let reads of *window* bytes be answered, unless lines are handed out."""
+        if not self._has_lines:
+            self._limit = min(len(self._data), self._pos + window)
 
     if TYPE_CHECKING:
         # What the subclass offers: one attempt without waiting, and the coroutine.

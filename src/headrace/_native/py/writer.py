@@ -8,17 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from headrace._native.py.buffer import Buffer
 from headrace._typing import WAIT, ReadableBuffer, Wait
 
 
-class Writer:
+class Writer(Buffer):
     """A list of pieces, and how much more may come without looking."""
-
-    def __init__(self) -> None:
-        self._pending: list[bytes] = []
-        self._push = self._pending.append
-        #: How many bytes a write may add without looking; -1 shuts the fast path.
-        self._room = -1
 
     async def write(self, data: ReadableBuffer, /) -> int:
         """Write all of *data* into the buffer, and the buffer to the file when full.
