@@ -1,0 +1,447 @@
+/* Decoded text that has not been taken, and text not handed on: the hot side of both.
+
+   Specified by py/text.py. Lines are cut when they are asked for, not beforehand, so
+   that the position is always behind what was handed out. */
+
+#include "core.h"
+
+#include <string.h>
+
+typedef struct {
+    PyObject_HEAD
+    hr_state *state;
+    PyObject *text;            /* what was decoded */
+    Py_ssize_t pos;            /* where in text the next character is */
+    Py_ssize_t limit;          /* reads up to here need no look; -1: shut */
+    Py_ssize_t lines_end;      /* whole lines up to here are handed out; -1: none */
+    hr_ends ends;              /* what ends those lines */
+    PyObject *pending;         /* list of accepted str, ASCII alone */
+    Py_ssize_t room;           /* characters that may be added without a look; or -1 */
+    /* Kept for the subclass; see hr_buffer. */
+    Py_ssize_t held;           /* accepted and not handed on, less those since `opened` */
+    Py_ssize_t opened;         /* what room was when it was opened */
+    Py_ssize_t window;         /* what the next lines are cut from, characters */
+    Py_ssize_t base;           /* index of text[0] since text was last dropped */
+    Py_ssize_t searched;       /* text has no line end before this index */
+    Py_ssize_t want;           /* bytes that the last attempt lacks */
+    double ratio;              /* bytes for each character in the last chunk */
+    char seekable, decoded, remembered, line_buffering, write_through;
+    PyObject *buffer, *turns, *decoder, *encoder, *line_end, *segments, *encoded;
+    PyObject *newline, *encoding, *errors, *mode;
+} hr_text;
+
+/* The objects that are kept for the subclass, from `buffer` to `mode`. */
+#define KEPT 11
+static PyObject **
+kept(hr_text *self)
+{
+    return &self->buffer;
+}
+
+/* -- Reading ---------------------------------------------------------------- */
+
+static PyObject *
+text_read_now(hr_state *state, PyObject *owner, PyObject *wanted,
+              PyObject *Py_UNUSED(none))
+{
+    hr_text *self = (hr_text *)owner;
+    Py_ssize_t pos = self->pos;
+    if (self->limit >= 0 && self->limit <= PyUnicode_GET_LENGTH(self->text) && pos >= 0 &&
+        PyLong_CheckExact(wanted)) {
+        Py_ssize_t size = PyLong_AsSsize_t(wanted);
+        if (size >= 0 && size <= self->limit - pos) {
+            PyObject *piece = PyUnicode_Substring(self->text, pos, pos + size);
+            if (piece != NULL) {
+                self->pos = pos + size;
+                state->buffer_hits++;
+            }
+            return piece;
+        }
+        PyErr_Clear();
+    }
+    return Py_NewRef(state->wait);
+}
+
+static const hr_operation reading = {
+    text_read_now, HR_NAME_READ_NOW, HR_NAME_READ_WAIT, "read", 0,
+};
+
+PyDoc_STRVAR(read_doc, "read($self, size=-1, /)\n--\n\n"
+                       "Read size characters, fewer only at the end; all if None or "
+                       "negative.");
+
+static PyObject *
+text_read(hr_text *self, PyObject *const *args, Py_ssize_t count)
+{
+    if (count > 1) {
+        PyErr_Format(PyExc_TypeError, "read expected at most 1 argument, got %zd", count);
+        return NULL;
+    }
+    return hr_ready_new(self->state, &reading, (PyObject *)self,
+                        count ? args[0] : self->state->minus_one, NULL);
+}
+
+/* -- Lines ------------------------------------------------------------------ */
+
+/* Tell whether there are lines to be handed out. */
+static inline int
+has_line(const hr_text *self)
+{
+    return self->pos < self->lines_end && self->pos >= 0 &&
+           self->lines_end <= PyUnicode_GET_LENGTH(self->text);
+}
+
+/* Return the next of the lines that may be handed out; there has to be one. */
+static inline PyObject *
+next_line(hr_text *self)
+{
+    PyObject *text = self->text, *line;
+    Py_ssize_t pos = self->pos;
+    Py_ssize_t end = hr_find_line_end(text, pos, self->lines_end, self->ends);
+    if (HR_UNLIKELY(end < 0)) {
+        end = self->lines_end;
+    }
+    if (HR_LIKELY(PyUnicode_IS_ASCII(text))) {
+        line = PyUnicode_New(end - pos, 127);
+        if (HR_LIKELY(line != NULL)) {
+            memcpy(PyUnicode_1BYTE_DATA(line), PyUnicode_1BYTE_DATA(text) + pos,
+                   (size_t)(end - pos));
+        }
+    }
+    else {
+        line = PyUnicode_Substring(text, pos, end);
+    }
+    if (HR_LIKELY(line != NULL)) {
+        self->pos = end;
+        self->state->buffer_hits++;
+    }
+    return line;
+}
+
+static PyObject *
+text_readline_now(hr_state *state, PyObject *owner, PyObject *size,
+                  PyObject *Py_UNUSED(none))
+{
+    hr_text *self = (hr_text *)owner;
+    if (HR_LIKELY(size == state->minus_one && has_line(self))) {
+        return next_line(self);
+    }
+    return Py_NewRef(state->wait);
+}
+
+static const hr_operation reading_line = {
+    text_readline_now, HR_NAME_READLINE_NOW, HR_NAME_READLINE_WAIT, "readline", 0,
+};
+
+static const hr_operation iterating = {
+    text_readline_now, HR_NAME_READLINE_NOW, HR_NAME_READLINE_WAIT, "__anext__", 1,
+};
+
+PyDoc_STRVAR(readline_doc, "readline($self, size=-1, /)\n--\n\n"
+                           "Read to the next line end or the end of the file, at most "
+                           "size characters.");
+
+static PyObject *
+text_readline(hr_text *self, PyObject *const *args, Py_ssize_t count)
+{
+    if (count > 1) {
+        PyErr_Format(PyExc_TypeError, "readline expected at most 1 argument, got %zd",
+                     count);
+        return NULL;
+    }
+    return hr_ready_new(self->state, &reading_line, (PyObject *)self,
+                        count ? args[0] : self->state->minus_one, NULL);
+}
+
+static PyObject *
+text_anext(hr_text *self)
+{
+    return hr_ready_new(self->state, &iterating, (PyObject *)self,
+                        self->state->minus_one, NULL);
+}
+
+/* -- Writing ---------------------------------------------------------------- */
+
+static PyObject *
+text_write_now(hr_state *state, PyObject *owner, PyObject *text,
+               PyObject *Py_UNUSED(none))
+{
+    hr_text *self = (hr_text *)owner;
+    if (HR_LIKELY(PyUnicode_CheckExact(text) && PyUnicode_IS_ASCII(text))) {
+        Py_ssize_t count = PyUnicode_GET_LENGTH(text);
+        if (count <= self->room) {
+            if (PyList_Append(self->pending, text) < 0) {
+                return NULL;
+            }
+            self->room -= count;
+            return PyLong_FromSsize_t(count);
+        }
+    }
+    return Py_NewRef(state->wait);
+}
+
+static const hr_operation writing = {
+    text_write_now, HR_NAME_WRITE_NOW, HR_NAME_WRITE_WAIT, "write", 0,
+};
+
+PyDoc_STRVAR(write_doc, "write($self, text, /)\n--\n\n"
+                        "Write text: into memory, and on towards the file when enough "
+                        "has come.");
+
+static PyObject *
+text_write(hr_text *self, PyObject *text)
+{
+    return hr_ready_new(self->state, &writing, (PyObject *)self, text, NULL);
+}
+
+/* -- What the Python methods use -------------------------------------------- */
+
+PyDoc_STRVAR(cut_lines_doc, "_cut_lines($self, window, newline, /)\n--\n\n"
+                            "Let the whole lines of the next window characters be handed "
+                            "out; False if none.");
+
+static PyObject *
+text_cut_lines(hr_text *self, PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 2) {
+        PyErr_Format(PyExc_TypeError, "_cut_lines expected 2 arguments, got %zd", count);
+        return NULL;
+    }
+    Py_ssize_t window = PyLong_AsSsize_t(args[0]);
+    if (window == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    hr_ends ends = hr_ends_of(args[1]);
+    if (ends == HR_ENDS_INVALID) {
+        return NULL;
+    }
+    Py_ssize_t end = -1;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    Py_ssize_t have = PyUnicode_GET_LENGTH(self->text) - self->pos;
+    if (self->pos >= 0 && have > 0) {
+        Py_ssize_t stop = self->pos + Py_MIN(have, window);
+        end = hr_last_line_end(self->text, self->pos, stop, ends);
+    }
+    if (end >= 0) {
+        self->ends = ends;
+        self->lines_end = end;
+        self->limit = -1;
+    }
+    Py_END_CRITICAL_SECTION();
+    return PyBool_FromLong(end >= 0);
+}
+
+PyDoc_STRVAR(next_line_doc, "_next_line($self, /)\n--\n\n"
+                            "Return the next of the lines that were cut.");
+
+static PyObject *
+text_next_line(hr_text *self, PyObject *Py_UNUSED(none))
+{
+    PyObject *line = NULL;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    if (has_line(self)) {
+        line = next_line(self);
+    }
+    else {
+        PyErr_SetNone(PyExc_StopIteration);
+    }
+    Py_END_CRITICAL_SECTION();
+    return line;
+}
+
+PyDoc_STRVAR(count_lines_doc, "_count_lines($self, /)\n--\n\n"
+                              "Bring the position behind the lines that were handed out.");
+
+static PyObject *
+text_count_lines(hr_text *Py_UNUSED(self), PyObject *Py_UNUSED(none))
+{
+    /* It always is. */
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(settle_lines_doc, "_settle_lines($self, /)\n--\n\n"
+                               "Hand out no more lines, and count those that were; tell "
+                               "whether any were left.");
+
+static PyObject *
+text_settle_lines(hr_text *self, PyObject *Py_UNUSED(none))
+{
+    int left = has_line(self);
+    self->lines_end = -1;
+    return PyBool_FromLong(left);
+}
+
+/* -- Attributes ------------------------------------------------------------- */
+
+static PyObject *
+text_get_text(hr_text *self, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(self->text);
+}
+
+static int
+text_set_text(hr_text *self, PyObject *value, void *Py_UNUSED(closure))
+{
+    if (value == NULL || !PyUnicode_CheckExact(value)) {
+        PyErr_SetString(PyExc_TypeError, "_text must be a str");
+        return -1;
+    }
+    Py_XSETREF(self->text, Py_NewRef(value));
+    return 0;
+}
+
+static PyObject *
+text_get_push(hr_text *self, void *Py_UNUSED(closure))
+{
+    return PyObject_GetAttrString(self->pending, "append");
+}
+
+static PyObject *
+text_get_has_lines(hr_text *self, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(self->lines_end >= 0);
+}
+
+static PyGetSetDef text_getset[] = {
+    {"_text", (getter)text_get_text, (setter)text_set_text, NULL, NULL},
+    {"_push", (getter)text_get_push, NULL, NULL, NULL},
+    {"_has_lines", (getter)text_get_has_lines, NULL, NULL, NULL},
+    {NULL},
+};
+
+static PyMemberDef text_members[] = {
+    {"_pos", Py_T_PYSSIZET, offsetof(hr_text, pos), 0, NULL},
+    {"_limit", Py_T_PYSSIZET, offsetof(hr_text, limit), 0, NULL},
+    {"_pending", Py_T_OBJECT_EX, offsetof(hr_text, pending), Py_READONLY, NULL},
+    {"_room", Py_T_PYSSIZET, offsetof(hr_text, room), 0, NULL},
+    {"_held", Py_T_PYSSIZET, offsetof(hr_text, held), 0, NULL},
+    {"_opened", Py_T_PYSSIZET, offsetof(hr_text, opened), 0, NULL},
+    {"_window", Py_T_PYSSIZET, offsetof(hr_text, window), 0, NULL},
+    {"_base", Py_T_PYSSIZET, offsetof(hr_text, base), 0, NULL},
+    {"_searched", Py_T_PYSSIZET, offsetof(hr_text, searched), 0, NULL},
+    {"_want", Py_T_PYSSIZET, offsetof(hr_text, want), 0, NULL},
+    {"_ratio", Py_T_DOUBLE, offsetof(hr_text, ratio), 0, NULL},
+    {"_seekable", Py_T_BOOL, offsetof(hr_text, seekable), 0, NULL},
+    {"_decoded", Py_T_BOOL, offsetof(hr_text, decoded), 0, NULL},
+    {"_remembered", Py_T_BOOL, offsetof(hr_text, remembered), 0, NULL},
+    {"line_buffering", Py_T_BOOL, offsetof(hr_text, line_buffering), 0, NULL},
+    {"write_through", Py_T_BOOL, offsetof(hr_text, write_through), 0, NULL},
+    {"_buffer", Py_T_OBJECT_EX, offsetof(hr_text, buffer), 0, NULL},
+    {"_turns", Py_T_OBJECT_EX, offsetof(hr_text, turns), 0, NULL},
+    {"_decoder", Py_T_OBJECT_EX, offsetof(hr_text, decoder), 0, NULL},
+    {"_encoder", Py_T_OBJECT_EX, offsetof(hr_text, encoder), 0, NULL},
+    {"_line_end", Py_T_OBJECT_EX, offsetof(hr_text, line_end), 0, NULL},
+    {"_segments", Py_T_OBJECT_EX, offsetof(hr_text, segments), 0, NULL},
+    {"_encoded", Py_T_OBJECT_EX, offsetof(hr_text, encoded), 0, NULL},
+    {"_newline", Py_T_OBJECT_EX, offsetof(hr_text, newline), 0, NULL},
+    {"_encoding", Py_T_OBJECT_EX, offsetof(hr_text, encoding), 0, NULL},
+    {"_errors", Py_T_OBJECT_EX, offsetof(hr_text, errors), 0, NULL},
+    {"mode", Py_T_OBJECT_EX, offsetof(hr_text, mode), 0, NULL},
+    {NULL},
+};
+
+static PyMethodDef text_methods[] = {
+    {"read", (PyCFunction)(void (*)(void))text_read, METH_FASTCALL, read_doc},
+    {"readline", (PyCFunction)(void (*)(void))text_readline, METH_FASTCALL, readline_doc},
+    {"write", (PyCFunction)text_write, METH_O, write_doc},
+    {"_cut_lines", (PyCFunction)(void (*)(void))text_cut_lines, METH_FASTCALL,
+     cut_lines_doc},
+    {"_next_line", (PyCFunction)text_next_line, METH_NOARGS, next_line_doc},
+    {"_count_lines", (PyCFunction)text_count_lines, METH_NOARGS, count_lines_doc},
+    {"_settle_lines", (PyCFunction)text_settle_lines, METH_NOARGS, settle_lines_doc},
+    HR_INIT_SUBCLASS,
+    {NULL},
+};
+
+/* -- Life ------------------------------------------------------------------- */
+
+static PyObject *
+text_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwargs))
+{
+    hr_state *state = hr_type_state(type);
+    if (state == NULL) {
+        return NULL;
+    }
+    PyObject *pending = PyList_New(0);
+    if (pending == NULL) {
+        return NULL;
+    }
+    hr_text *self = (hr_text *)type->tp_alloc(type, 0);
+    if (self == NULL) {
+        Py_DECREF(pending);
+        return NULL;
+    }
+    self->state = state;
+    self->text = Py_NewRef(state->empty_str);
+    self->pending = pending;
+    self->limit = -1;
+    self->lines_end = -1;
+    self->room = -1;
+    return (PyObject *)self;
+}
+
+static int
+text_init(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(args),
+          PyObject *Py_UNUSED(kwargs))
+{
+    return 0;
+}
+
+static int
+text_traverse(hr_text *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->pending);
+    for (int i = 0; i < KEPT; i++) {
+        Py_VISIT(kept(self)[i]);
+    }
+    return 0;
+}
+
+static int
+text_clear(hr_text *self)
+{
+    /* `text` and `pending` stay: they are in no cycle, and never NULL. */
+    for (int i = 0; i < KEPT; i++) {
+        Py_CLEAR(kept(self)[i]);
+    }
+    return 0;
+}
+
+static void
+text_dealloc(hr_text *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    (void)text_clear(self);
+    Py_XDECREF(self->text);
+    Py_XDECREF(self->pending);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+PyDoc_STRVAR(text_doc, "Text()\n--\n\n"
+                       "Text, a position in it, lines that may be handed out; and a list "
+                       "of pieces.");
+
+static PyType_Slot text_slots[] = {
+    {Py_tp_doc, (void *)text_doc},
+    {Py_tp_new, text_new},
+    {Py_tp_init, text_init},
+    {Py_tp_dealloc, text_dealloc},
+    {Py_tp_traverse, text_traverse},
+    {Py_tp_clear, text_clear},
+    {Py_am_anext, text_anext},
+    {Py_tp_members, text_members},
+    {Py_tp_getset, text_getset},
+    {Py_tp_methods, text_methods},
+    {0, NULL},
+};
+
+PyType_Spec hr_text_spec = {
+    .name = "headrace._native._core.Text",
+    .basicsize = sizeof(hr_text),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE |
+             Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = text_slots,
+};
