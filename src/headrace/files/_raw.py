@@ -103,6 +103,7 @@ class AsyncFileIO(FileDescriptor):
             return await self.readall()
         self._check_readable()
         async with self._turns:
+            self._check_open()
             data = self.try_read(size)
             return await self.fetch(size) if data is WAIT else data
 
@@ -110,6 +111,7 @@ class AsyncFileIO(FileDescriptor):
         """Read from the position to the end of the file; see `read`."""
         self._check_readable()
         async with self._turns:
+            self._check_open()
             data = self.try_read_to_end()
             return await self.fetch_to_end() if data is WAIT else data
 
@@ -207,6 +209,7 @@ class AsyncFileIO(FileDescriptor):
         if self._inline and size <= INLINE_LIMIT:
             if budget.spend():
                 await current_engine().checkpoint()
+                self._check_open()
             data = self._read_inline(size, offset)
             if data is not None and (
                 len(data) == size or offset + len(data) >= self._current_size()
@@ -236,6 +239,7 @@ class AsyncFileIO(FileDescriptor):
         self._check_writable()
         with memoryview(data) as view, view.cast("B") as source:
             async with self._turns:
+                self._check_open()
                 await self._settle()
                 if self._special:
                     await self._wait_writable()
@@ -302,6 +306,7 @@ class AsyncFileIO(FileDescriptor):
         """
         self._check_writable()
         async with self._turns:
+            self._check_open()
             return await self.resize(await self.place() if size is None else size)
 
     async def flush(self) -> None:
@@ -310,6 +315,7 @@ class AsyncFileIO(FileDescriptor):
             closed_file()
         if self._owed:
             async with self._turns:
+                self._check_open()
                 await self._settle()
 
     async def sync(self, *, data_only: bool = False) -> None:
@@ -320,6 +326,7 @@ class AsyncFileIO(FileDescriptor):
         """
         self._check_open()
         async with self._turns:
+            self._check_open()
             await self.store_to_disk(data_only)
 
     # -- Positions ------------------------------------------------------------
@@ -339,6 +346,7 @@ class AsyncFileIO(FileDescriptor):
         """
         self._check_open()
         async with self._turns:
+            self._check_open()
             position = self.try_seek(offset, whence)
             return await self.move(offset, whence) if position is WAIT else position
 
@@ -346,6 +354,7 @@ class AsyncFileIO(FileDescriptor):
         """Return the position in bytes."""
         self._check_open()
         async with self._turns:
+            self._check_open()
             return await self.place()
 
     # -- Memory ---------------------------------------------------------------
@@ -456,6 +465,8 @@ class AsyncFileIO(FileDescriptor):
         self.close_now()
 
     # -- Checks ---------------------------------------------------------------
+    # Each is made when a method is called, and that the file is open once more behind
+    # every wait: another task may have closed it, and the number be another file's.
 
     def _check_open(self) -> None:
         if self.closed:
