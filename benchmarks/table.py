@@ -29,7 +29,7 @@ def table(figures: Figures) -> str:
     lines = [
         f"`{facts['command']}`:",
         f"{facts['python']}, {facts['loop']}, {facts['system']}, {place}, {versions}.",
-        f"{figures['rounds']} rounds; the timers of an idle loop: {idle_ms:.1f} ms at p99.",
+        f"{figures['rounds']} rounds; an idle loop: {idle_ms:.1f} ms late at p99.",
         "",
         f"| row | `open()`, µs | {' | '.join(peers[1:])} | headrace late, ms |",
         "|---|--:|" + "--:|" * len(peers),
