@@ -1,7 +1,7 @@
 # The same verbs locally and in CI; `make help` lists them.
 #
-# Each one prepares $(VENV) itself and installs again only when pyproject.toml
-# changes. PYTHON=... chooses the interpreter, else it is the newest CPython found.
+# Each one prepares $(VENV) itself and installs again only when pyproject.toml or the
+# C core changes. PYTHON=... chooses the interpreter, else it is the newest CPython found.
 # ARGS=... is passed on: make test ARGS="-k buffered -x"
 
 VENV ?= .venv
@@ -9,6 +9,8 @@ PYTHON ?=
 ARGS ?=
 
 BIN := $(VENV)/bin
+# What an editable install is made from; Python files are used where they lie.
+BUILT_FROM := pyproject.toml setup.py $(wildcard src/headrace/_native/c/*)
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
@@ -51,6 +53,7 @@ docs: $(VENV)/.has-docs  ## Build the documentation into site/; warnings are err
 clean:  ## Remove what the other verbs made
 	rm -rf .venv .nox .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -rf build dist htmlcov site src/*.egg-info
+	rm -f src/headrace/_native/_core.*.so
 	find src tests scripts docs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # -- The environment ------------------------------------------------------------
@@ -61,20 +64,20 @@ clean:  ## Remove what the other verbs made
 $(VENV)/.ready: FORCE
 	@PYTHON='$(PYTHON)' scripts/prepare-venv '$(VENV)'
 
-$(VENV)/.has-demo: $(VENV)/.ready pyproject.toml
+$(VENV)/.has-demo: $(VENV)/.ready $(BUILT_FROM)
 	$(PIP_INSTALL) --editable '.[cli]' --group peers
 	@touch $@
 
-$(VENV)/.has-test: $(VENV)/.ready pyproject.toml
+$(VENV)/.has-test: $(VENV)/.ready $(BUILT_FROM)
 	$(PIP_INSTALL) --editable '.[cli]' --group test
 	@touch $@
 
 # The tests' own types are checked too, so what they import has to be there.
-$(VENV)/.has-check: $(VENV)/.ready pyproject.toml
+$(VENV)/.has-check: $(VENV)/.ready $(BUILT_FROM)
 	$(PIP_INSTALL) --editable '.[cli]' --group test --group lint --group nox
 	@touch $@
 
-$(VENV)/.has-docs: $(VENV)/.ready pyproject.toml
+$(VENV)/.has-docs: $(VENV)/.ready $(BUILT_FROM)
 	$(PIP_INSTALL) --editable . --group docs
 	@touch $@
 
