@@ -184,11 +184,18 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-# -- Markers --------------------------------------------------------------------
+# -- What is collected ----------------------------------------------------------
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what only root can do for everybody else."""
+    """Refuse unstable names; skip for everybody else what only root can do."""
+    for item in items:
+        if " at 0x" in item.nodeid:
+            # pytest-xdist compares the names that its processes collected.
+            raise pytest.UsageError(
+                f"{item.nodeid}: the name holds an address and differs in each "
+                "process; give the parameter an id"
+            )
     geteuid = getattr(os, "geteuid", None)
     if geteuid is not None and geteuid() == 0:
         return
