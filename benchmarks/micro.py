@@ -1,367 +1,255 @@
-"""Nanoseconds per call of each function of `headrace._native`, by name.
+"""Nanoseconds per call of the hot functions of `headrace._native`, by name.
 
     python benchmarks/micro.py [NAME ...] [--repeats N] [--calls N]
 
 A NAME is a part of what is printed: `reader`, `text.write`. Each line has the least
-of the repeats for the standard library doing the same, for the Python twin, and for
-the C core where it is built. Coroutines are awaited in a loop, as a program does it;
-the loop itself, some 10 ns, is in all of the figures.
+of the repeats for the standard library doing the same, for the Python twins, and for
+the C core where it is built: the last two in processes of their own, because a process
+has the one or the other.
 
-These are the functions without the files round them; `python -m headrace bench` has
-what a program sees.
+Methods are called on files that are open, a coroutine awaited in a loop as a program
+does it; now and then the buffer has to be filled or written, which is in the figures,
+as is the loop itself (some 10 ns). `python -m headrace bench` has whole programs.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import gc
-import importlib
-import io
+import json
 import os
+import subprocess
+import sys
 import tempfile
 import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
+
+import headrace
+from headrace import _native
 
 LINE = "thirty-two characters of a line\n"
 BLOCK = LINE * 256  # 8 KiB
 FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0)
-CORE = "headrace._native._core"
 
-Run = Callable[[], object]
-"""Makes all of the calls once."""
-Make = Callable[[Any, int], Run]
-"""Takes where the names come from (Any: a module found at run time) and the number
-of calls; prepares everything, and returns what makes the calls."""
+Figures = dict[str, float]
+"""Nanoseconds per call, by name."""
 
 
-@dataclass(frozen=True)
-class Case:
-    """One function, and the standard library's way to the same."""
+class Stopwatch:
+    """Takes the least time per call, for the names that are wanted."""
 
-    name: str
-    module: str
-    needs: str
-    make: Make
-    builtin: Callable[[int], Run] | None = None
-    fewer: int = 1
-    """How many times fewer calls than `--calls`: for what takes long."""
+    def __init__(self, wanted: list[str], repeats: int, calls: int) -> None:
+        self._wanted = wanted
+        self.repeats, self.calls = repeats, calls
+        self.figures: Figures = {}
 
+    def wants(self, name: str) -> bool:
+        """Tell whether *name* is to be measured."""
+        return not self._wanted or any(part in name for part in self._wanted)
 
-# -- Loops ----------------------------------------------------------------------
+    def plain(self, name: str, call: Callable[..., object], *arguments: Any) -> None:
+        """Measure a plain function that can be called any number of times."""
+        if not self.wants(name):
+            return
+        for _ in range(self.repeats):
+            start = self._start()
+            for _ in range(self.calls):
+                call(*arguments)
+            self._stop(name, start)
 
+    def _start(self) -> int:
+        gc.collect()
+        gc.disable()
+        return time.perf_counter_ns()
 
-def drive(make: Callable[[], Coroutine[Any, Any, object]]) -> None:
-    """Run a coroutine that never waits, without an event loop."""
-    try:
-        make().send(None)
-    except StopIteration:
-        return
-    raise RuntimeError("a function that was prepared to answer at once has waited")
+    def _stop(self, name: str, start: int) -> None:
+        elapsed = (time.perf_counter_ns() - start) / self.calls
+        gc.enable()
+        self.figures[name] = min(elapsed, self.figures.get(name, elapsed))
 
+    # A file is read or written by as many calls as it has lines, and opened again
+    # for each repeat. Blocking and asynchronous files take the same three shapes.
 
-async def awaits(call: Callable[..., Awaitable[object]], calls: int) -> None:
-    """Await *call* without an argument."""
-    for _ in range(calls):
-        await call()
+    def files(
+        self,
+        name: str,
+        opened: Callable[[], Any],
+        method: str,
+        *argument: object,
+    ) -> None:
+        """Measure a method of a blocking file."""
+        if not self.wants(name):
+            return
+        for _ in range(self.repeats):
+            with opened() as file:
+                call: Callable[..., object] = getattr(file, method)
+                start = self._start()
+                if method == "__next__":
+                    for _ in file:
+                        pass
+                elif argument:
+                    for _ in range(self.calls):
+                        call(argument[0])
+                else:
+                    for _ in range(self.calls):
+                        call()
+                self._stop(name, start)
 
-
-async def awaits_with(
-    call: Callable[..., Awaitable[object]], argument: object, calls: int
-) -> None:
-    """Await *call* with one argument."""
-    for _ in range(calls):
-        await call(argument)
-
-
-async def iterates(lines: Any) -> None:
-    """Go through an asynchronous iterator."""
-    async for _ in lines:
-        pass
-
-
-def repeats(
-    call: Callable[..., object], arguments: tuple[Any, ...], calls: int
-) -> None:
-    """Call a plain function."""
-    for _ in range(calls):
-        call(*arguments)
-
-
-def plain(call: Callable[..., object], *arguments: Any, calls: int) -> Run:
-    """Return the run of a plain function."""
-    return partial(repeats, call, arguments, calls)
-
-
-def awaited(call: Callable[..., Awaitable[object]], *argument: Any, calls: int) -> Run:
-    """Return the run of a coroutine function with one argument, or none."""
-    if argument:
-        return partial(drive, partial(awaits_with, call, argument[0], calls))
-    return partial(drive, partial(awaits, call, calls))
-
-
-# -- What the functions work on -------------------------------------------------
-# What a twin stands on is not there: everything is in memory, nothing ever waits.
-
-
-def reader(twin: Any, calls: int) -> Any:
-    """Make a `Reader` that has *calls* lines in its buffer."""
-
-    class Loaded(twin.Reader):  # type: ignore[misc] # the base is found at run time
-        def __aiter__(self) -> Any:
-            return self
-
-        def _readline_now(self, size: int) -> bytes:
-            return b""
-
-    loaded = Loaded()
-    loaded._data = LINE.encode() * calls
-    loaded._limit = len(loaded._data)
-    loaded._lines = iter([LINE.encode()] * calls)
-    return loaded
-
-
-def text(twin: Any, calls: int) -> Any:
-    """Make a `Text` that has *calls* lines decoded, and room for as many."""
-
-    class Loaded(twin.Text):  # type: ignore[misc] # the base is found at run time
-        def __aiter__(self) -> Any:
-            return self
-
-        def _readline_now(self, size: int) -> str:
-            return ""
-
-    loaded = Loaded()
-    loaded._text = LINE * calls
-    loaded._limit = loaded._room = len(loaded._text)
-    loaded._lines = iter([LINE] * calls)
-    return loaded
+    async def async_files(
+        self,
+        name: str,
+        opened: Callable[[], Any],
+        method: str,
+        *argument: object,
+    ) -> None:
+        """Measure a coroutine method of a headrace file."""
+        if not self.wants(name):
+            return
+        for _ in range(self.repeats):
+            async with opened() as file:
+                call: Callable[..., Awaitable[object]] = getattr(file, method)
+                start = self._start()
+                if method == "__anext__":
+                    async for _ in file:
+                        pass
+                elif argument:
+                    for _ in range(self.calls):
+                        await call(argument[0])
+                else:
+                    for _ in range(self.calls):
+                        await call()
+                self._stop(name, start)
 
 
-def writer(twin: Any, calls: int) -> Any:
-    """Make a `Writer` with room for *calls* lines."""
-    made = twin.Writer()
-    made._room = len(LINE) * calls
-    return made
+def measure_builtin(watch: Stopwatch, source: str, target: str) -> None:
+    """Measure what the standard library has for each name."""
+
+    def binary() -> Any:
+        return open(source, "rb")
+
+    def new_binary() -> Any:
+        return open(target, "wb")
+
+    def text() -> Any:
+        return open(source, encoding="utf-8")
+
+    def new_text() -> Any:
+        return open(target, "w", encoding="utf-8")
+
+    watch.files("reader.read(32)", binary, "read", 32)
+    watch.files("reader.readline()", binary, "readline")
+    watch.files("reader.__anext__()", binary, "__next__")
+    watch.files("writer.write(32)", new_binary, "write", LINE.encode())
+    watch.files("text.read(32)", text, "read", 32)
+    watch.files("text.readline()", text, "readline")
+    watch.files("text.__anext__()", text, "__next__")
+    watch.files("text.write(32)", new_text, "write", LINE)
+    watch.plain("lines.find_line_end(32)", BLOCK.find, "\n", 64)
+    watch.plain("lines.last_line_end(8 KiB)", BLOCK.rfind, "\n")
+    watch.plain("lines.split_lines(8 KiB)", BLOCK.splitlines, True)
+
+    def open_close() -> None:
+        os.close(os.open(source, FLAGS))
+
+    view = memoryview(bytearray(4096))
+    with open(source, "rb") as file:
+        fd = file.fileno()
+        watch.plain("inline.read_at(4 KiB)", os.pread, fd, 4096, 0)
+        watch.plain("inline.read_at(64 KiB)", os.pread, fd, 65536, 0)
+        watch.plain("inline.read_into_at(4 KiB)", os.preadv, fd, [view], 0)
+    watch.plain("inline.open_cached() + close", open_close)
 
 
-def buffered(calls: int) -> Any:
-    """Make a `BufferedReader` that has *calls* lines in its buffer."""
-    data = LINE.encode() * calls
-    made = io.BufferedReader(io.BytesIO(data), len(data))
-    made.peek(1)
-    return made
+async def measure_files(watch: Stopwatch, source: str, target: str) -> None:
+    """Measure headrace's files: over the C core or over its Python twins."""
+
+    def binary() -> Any:
+        return headrace.open(source, "rb")
+
+    def new_binary() -> Any:
+        return headrace.open(target, "wb")
+
+    def text() -> Any:
+        return headrace.open(source, encoding="utf-8")
+
+    def new_text() -> Any:
+        return headrace.open(target, "w", encoding="utf-8")
+
+    await watch.async_files("reader.read(32)", binary, "read", 32)
+    await watch.async_files("reader.readline()", binary, "readline")
+    await watch.async_files("reader.__anext__()", binary, "__anext__")
+    await watch.async_files("writer.write(32)", new_binary, "write", LINE.encode())
+    await watch.async_files("text.read(32)", text, "read", 32)
+    await watch.async_files("text.readline()", text, "readline")
+    await watch.async_files("text.__anext__()", text, "__anext__")
+    await watch.async_files("text.write(32)", new_text, "write", LINE)
 
 
-def buffered_text(calls: int) -> io.TextIOWrapper:
-    """Make a `TextIOWrapper` over such a buffer."""
-    return io.TextIOWrapper(buffered(calls), encoding="utf-8")
+def measure_functions(watch: Stopwatch, source: str) -> None:
+    """Measure the functions that are not methods: the C core's or the twins'."""
+    watch.plain("lines.find_line_end(32)", _native.find_line_end, BLOCK, 64, None)
+    watch.plain(
+        "lines.last_line_end(8 KiB)", _native.last_line_end, BLOCK, 0, len(BLOCK), None
+    )
+    watch.plain("lines.split_lines(8 KiB)", _native.split_lines, BLOCK, None)
 
+    name = os.fsencode(source)
 
-def iterate(thing: Any, calls: int) -> Run:
-    """Return the run through an asynchronous iterator."""
-    return partial(drive, partial(iterates, thing))
-
-
-def consume(lines: Iterator[object]) -> None:
-    """Go through a plain iterator."""
-    for _ in lines:
-        pass
-
-
-@dataclass(frozen=True)
-class OnDisk:
-    """A file in the page cache, for the functions that read one."""
-
-    fd: int
-    name: bytes
-
-
-@contextmanager
-def on_disk() -> Generator[OnDisk]:
-    """Make such a file, of 256 KiB."""
-    with tempfile.NamedTemporaryFile() as file:
-        file.write(bytes(256 * 1024))
-        file.flush()
-        yield OnDisk(file.fileno(), os.fsencode(file.name))
-
-
-def opens(twin: Any, disk: OnDisk, calls: int) -> Run:
-    """Open and close, as long as every step of the path is cached."""
-
-    def once() -> None:
-        fd = twin.open_cached(disk.name, FLAGS)
+    def open_close() -> None:
+        fd = _native.open_cached(name, FLAGS)
         if fd < 0:
-            raise OSError(-fd, os.strerror(-fd))
+            raise OSError(-fd, os.strerror(-fd), source)
         os.close(fd)
 
-    return plain(once, calls=calls)
+    view = memoryview(bytearray(4096))
+    with open(source, "rb") as file:
+        fd = file.fileno()
+        watch.plain("inline.read_at(4 KiB)", _native.read_at, fd, 4096, 0)
+        watch.plain("inline.read_at(64 KiB)", _native.read_at, fd, 65536, 0)
+        watch.plain("inline.read_into_at(4 KiB)", _native.read_into_at, fd, view, 0)
+    watch.plain("inline.open_cached() + close", open_close)
 
+    workers, done = _native.Workers(1, "micro"), threading.Semaphore(0)
 
-def hops(twin: Any, calls: int) -> Run:
-    """Give a job to a worker thread and wait for its end, one after another."""
-    workers = twin.Workers(1, "micro")
-    done = threading.Semaphore(0)
-
-    def once() -> None:
+    def hop() -> None:
         workers.submit(done.release)
         done.acquire()
 
-    return plain(once, calls=calls)
+    watch.plain("workers.submit() + its end", hop)
 
 
-def cases(disk: OnDisk) -> list[Case]:
-    """Return all cases, in the order of the modules."""
-    view = memoryview(bytearray(4096))
-    read_4k, read_64k = (disk.fd, 4096, 0), (disk.fd, 65536, 0)
-
-    def open_close() -> None:
-        os.close(os.open(disk.name, FLAGS))
-
-    return [
-        Case(
-            "reader.read(32)",
-            "reader",
-            "Reader",
-            lambda twin, n: awaited(reader(twin, n).read, 32, calls=n),
-            lambda n: plain(buffered(n).read, 32, calls=n),
-        ),
-        Case(
-            "reader.readline()",
-            "reader",
-            "Reader",
-            lambda twin, n: awaited(reader(twin, n).readline, calls=n),
-            lambda n: plain(buffered(n).readline, calls=n),
-        ),
-        Case(
-            "reader.__anext__()",
-            "reader",
-            "Reader",
-            lambda twin, n: iterate(reader(twin, n), n),
-            lambda n: partial(consume, buffered(n)),
-        ),
-        Case(
-            "writer.write(32)",
-            "writer",
-            "Writer",
-            lambda twin, n: awaited(writer(twin, n).write, LINE.encode(), calls=n),
-            lambda n: plain(
-                io.BufferedWriter(io.BytesIO(), 32 * n + 1).write,
-                LINE.encode(),
-                calls=n,
-            ),
-        ),
-        Case(
-            "text.read(32)",
-            "text",
-            "Text",
-            lambda twin, n: awaited(text(twin, n).read, 32, calls=n),
-            lambda n: plain(buffered_text(n).read, 32, calls=n),
-        ),
-        Case(
-            "text.readline()",
-            "text",
-            "Text",
-            lambda twin, n: awaited(text(twin, n).readline, calls=n),
-            lambda n: plain(buffered_text(n).readline, calls=n),
-        ),
-        Case(
-            "text.__anext__()",
-            "text",
-            "Text",
-            lambda twin, n: iterate(text(twin, n), n),
-            lambda n: partial(consume, buffered_text(n)),
-        ),
-        Case(
-            "text.write(32)",
-            "text",
-            "Text",
-            lambda twin, n: awaited(text(twin, n).write, LINE, calls=n),
-            lambda n: plain(
-                io.TextIOWrapper(io.BytesIO(), encoding="utf-8").write, LINE, calls=n
-            ),
-        ),
-        Case(
-            "lines.find_line_end(32)",
-            "lines",
-            "find_line_end",
-            lambda twin, n: plain(twin.find_line_end, BLOCK, 64, None, calls=n),
-            lambda n: plain(BLOCK.find, "\n", 64, calls=n),
-        ),
-        Case(
-            "lines.last_line_end(8 KiB)",
-            "lines",
-            "last_line_end",
-            lambda twin, n: plain(
-                twin.last_line_end, BLOCK, 0, len(BLOCK), None, calls=n
-            ),
-            lambda n: plain(BLOCK.rfind, "\n", calls=n),
-        ),
-        Case(
-            "lines.split_lines(8 KiB)",
-            "lines",
-            "split_lines",
-            lambda twin, n: plain(twin.split_lines, BLOCK, None, calls=n),
-            lambda n: plain(BLOCK.splitlines, True, calls=n),
-            fewer=100,
-        ),
-        Case(
-            "inline.read_at(4 KiB)",
-            "inline",
-            "read_at",
-            lambda twin, n: plain(twin.read_at, *read_4k, calls=n),
-            lambda n: plain(os.pread, *read_4k, calls=n),
-        ),
-        Case(
-            "inline.read_at(64 KiB)",
-            "inline",
-            "read_at",
-            lambda twin, n: plain(twin.read_at, *read_64k, calls=n),
-            lambda n: plain(os.pread, *read_64k, calls=n),
-        ),
-        Case(
-            "inline.read_into_at(4 KiB)",
-            "inline",
-            "read_into_at",
-            lambda twin, n: plain(twin.read_into_at, disk.fd, view, 0, calls=n),
-            lambda n: plain(os.preadv, disk.fd, [view], 0, calls=n),
-        ),
-        Case(
-            "inline.open_cached() + close",
-            "inline",
-            "open_cached",
-            lambda twin, n: opens(twin, disk, n),
-            lambda n: plain(open_close, calls=n),
-        ),
-        Case(
-            "workers.submit() + its end",
-            "workers",
-            "Workers",
-            hops,
-            fewer=20,
-        ),
-    ]
+# -- The processes --------------------------------------------------------------
 
 
-# -- Measuring ------------------------------------------------------------------
+def measure(kind: str, wanted: list[str], repeats: int, calls: int) -> Figures:
+    """Measure in this process: "builtin", or headrace as it is here."""
+    watch = Stopwatch(wanted, repeats, calls)
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder, "source"), Path(folder, "target")
+        source.write_text(LINE * calls, encoding="utf-8")
+        if kind == "builtin":
+            measure_builtin(watch, str(source), str(target))
+        else:
+            asyncio.run(measure_files(watch, str(source), str(target)))
+            measure_functions(watch, str(source))
+    return watch.figures
 
 
-def measure(make: Callable[[], Run], repeats: int) -> float:
-    """Return the least time per run, in nanoseconds."""
-    least = float("inf")
-    for _ in range(repeats):
-        run = make()
-        gc.collect()
-        gc.disable()
-        start = time.perf_counter_ns()
-        run()
-        least = min(least, time.perf_counter_ns() - start)
-        gc.enable()
-    return least
+def measure_apart(arguments: argparse.Namespace, native: str) -> Figures:
+    """Measure headrace in a process with HEADRACE_NATIVE as given."""
+    numbers = ["--repeats", str(arguments.repeats), "--calls", str(arguments.calls)]
+    child = subprocess.run(
+        [sys.executable, __file__, *arguments.names, *numbers, "--child"],
+        env={**os.environ, "HEADRACE_NATIVE": native},
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    figures: Figures = json.loads(child.stdout)
+    return figures
 
 
 def main() -> None:
@@ -369,42 +257,37 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--calls", type=int, default=20_000)
+    parser.add_argument("--calls", type=int, default=10_000)
+    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    try:
-        core: Any = importlib.import_module(CORE)
-    except ImportError:
-        core = None
+    limits = arguments.names, arguments.repeats, arguments.calls
+    if arguments.child:
+        print(json.dumps(measure("headrace", *limits)))
+        return
 
-    print(f"{'ns per call':30} {'builtin':>9} {'Python':>9} {'C':>9} {'C/builtin':>10}")
-    names = arguments.names
-    with on_disk() as disk:
-        for case in cases(disk):
-            if not names or any(name in case.name for name in names):
-                print(line(case, core, arguments.calls, arguments.repeats), flush=True)
-
-
-def line(case: Case, core: Any, calls: int, repeats: int) -> str:
-    """Measure one case, and return its line of the table."""
-    calls = max(1, calls // case.fewer)
-    figures: list[float | None] = [None, None, None]
-    builtin = case.builtin
-    if builtin:
-        figures[0] = measure(lambda: builtin(calls), repeats) / calls
-    for place, twin in ((1, python_twin(case)), (2, core)):
-        if hasattr(twin, case.needs):
-            run = partial(case.make, twin, calls)
-            figures[place] = measure(run, repeats) / calls
-    cells = "".join(
-        f"{number:>10,.1f}" if number else f"{'-':>10}" for number in figures
+    builtin = measure("builtin", *limits)
+    python = measure_apart(arguments, "0")
+    core = measure_apart(arguments, "1") if _native.NATIVE else {}
+    print(
+        f"{'ns per call':30}{'builtin':>10}{'Python':>10}{'C':>10}"
+        f"{'Python/builtin':>16}{'C/builtin':>11}"
     )
-    ratio = f"{figures[2] / figures[0]:.2f}" if figures[0] and figures[2] else "-"
-    return f"{case.name:30}{cells}{ratio:>11}"
+    for name, time_ns in python.items():
+        base, native = builtin.get(name), core.get(name)
+        print(
+            f"{name:30}{number(base)}{number(time_ns)}{number(native)}"
+            f"{ratio(time_ns, base):>16}{ratio(native, base):>11}"
+        )
 
 
-def python_twin(case: Case) -> Any:
-    """Return the module of `_native/py/` that the case is about."""
-    return importlib.import_module(f"headrace._native.py.{case.module}")
+def number(value: float | None) -> str:
+    """Write nanoseconds, or that there are none."""
+    return f"{value:>10,.0f}" if value else f"{'-':>10}"
+
+
+def ratio(value: float | None, base: float | None) -> str:
+    """Write how many times *base* this is."""
+    return f"{value / base:.2f}" if value and base else "-"
 
 
 if __name__ == "__main__":

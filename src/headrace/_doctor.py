@@ -111,13 +111,7 @@ def _version(distribution: str) -> str | None:
 
 def _core() -> Facts:
     """Say whether the hot paths are those in C or their twins in Python."""
-    if not _native.Reader.__module__.startswith("headrace._native.py"):
-        return {"native": True, "why": "the extension is installed"}
-    if os.environ.get("HEADRACE_NATIVE") == "0":
-        return {"native": False, "why": "asked for by HEADRACE_NATIVE=0"}
-    if importlib.util.find_spec("headrace._native._core") is None:
-        return {"native": False, "why": "this installation has no C core"}
-    return {"native": False, "why": "the C core cannot be loaded here"}
+    return {"native": _native.NATIVE, "why": _native.NATIVE_REASON}
 
 
 def _engine() -> Facts:
