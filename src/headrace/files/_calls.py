@@ -10,7 +10,7 @@ import os
 import select
 import stat
 
-from headrace._typing import ReadableBuffer
+from headrace._typing import ReadableBuffer, WriteableBuffer
 
 #: Linux moves at most 0x7ffff000 bytes in one call, read(2) and write(2).
 MAX_TRANSFER = 0x7FFFF000  # bytes
@@ -21,6 +21,32 @@ LARGEST_PIECE = 8 * 1024 * 1024  # bytes
 
 #: What a pipe that polls writable takes without blocking, pipe(7).
 PIPE_BUF: int = getattr(select, "PIPE_BUF", 512)
+
+
+def source_view(data: ReadableBuffer) -> memoryview:
+    """Return *data* as plain bytes to be written; refuses what `io` refuses."""
+    try:
+        view = memoryview(data)
+    except TypeError:
+        kind = type(data).__name__
+        raise TypeError(f"a bytes-like object is required, not {kind!r}") from None
+    if not view.c_contiguous:
+        raise BufferError("memoryview: underlying buffer is not C-contiguous")
+    return view.cast("B")
+
+
+def target_view(buffer: WriteableBuffer) -> memoryview:
+    """Return *buffer* as plain bytes to be read into; refuses what `io` refuses."""
+    try:
+        view = memoryview(buffer)
+        if not view.readonly and view.c_contiguous:
+            return view.cast("B")
+    except TypeError:
+        pass
+    kind = type(buffer).__name__
+    raise TypeError(
+        f"readinto() argument must be read-write bytes-like object, not {kind}"
+    )
 
 
 def read_once(fd: int, size: int, offset: int) -> bytes:

@@ -99,9 +99,10 @@ class AsyncFileIO(FileDescriptor):
 
         Cancellation: the position has not moved; nothing is lost.
         """
-        if size is None or size < 0:
-            return await self.readall()
+        size = -1 if size is None else operator.index(size)
         self._check_readable()
+        if size < 0:
+            return await self.readall()
         async with self._turns:
             self._check_open()
             data = self.try_read(size)
@@ -126,7 +127,7 @@ class AsyncFileIO(FileDescriptor):
             How many bytes were read; 0 is the end of the file.
         """
         self._check_readable()
-        with memoryview(buffer) as view, view.cast("B") as target:
+        with _calls.target_view(buffer) as target:
             data = await self.read(len(target))
             target[: len(data)] = data
         return len(data)
@@ -147,14 +148,14 @@ class AsyncFileIO(FileDescriptor):
         return bytes(line)
 
     async def readlines(self, hint: int | None = -1, /) -> list[bytes]:
-        """Read lines to the end, or until they have *hint* bytes together."""
+        """Read lines to the end, or until they have more than *hint* bytes together."""
         self._check_open()
         lines: list[bytes] = []
         total = 0
         while line := await self.readline():
             lines.append(line)
             total += len(line)
-            if hint is not None and 0 < hint <= total:
+            if hint is not None and 0 < hint < total:
                 break
         return lines
 
@@ -204,6 +205,8 @@ class AsyncFileIO(FileDescriptor):
         size, offset = _whole(size, "size"), _whole(offset, "offset")
         self._check_readable()
         self._check_positions()
+        if self._owed:
+            await self.flush()
         if not size:
             return b""
         if self._inline and size <= INLINE_LIMIT:
@@ -237,7 +240,7 @@ class AsyncFileIO(FileDescriptor):
         Cancellation: a write that has begun is carried out first.
         """
         self._check_writable()
-        with memoryview(data) as view, view.cast("B") as source:
+        with _calls.source_view(data) as source:
             async with self._turns:
                 self._check_open()
                 await self._settle()
@@ -289,7 +292,9 @@ class AsyncFileIO(FileDescriptor):
             raise UnsupportedOperation(
                 "pwrite() on a file in append mode would ignore its offset"
             )
-        with memoryview(data) as view, view.cast("B") as source:
+        with _calls.source_view(data) as source:
+            if self._owed:
+                await self.flush()
             with Shield():
                 count, error = await self._run(
                     _calls.write_all, self._fd, source, offset, on_cancel="finish"
@@ -382,6 +387,8 @@ class AsyncFileIO(FileDescriptor):
             OSError: As mmap(2) reports it.
         """
         self._check_open()
+        if self._owed:
+            await self.flush()
         return await self._run(
             _map_populated,
             self._fd,
