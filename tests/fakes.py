@@ -222,11 +222,9 @@ class ScriptedRaw:
     def fileno(self) -> int:
         raise OSError("a scripted file has no descriptor")
 
-    def _closes_inline(self) -> bool:
-        return True
-
-    def _close_descriptor(self) -> None:
+    def close_inline(self) -> bool:
         self.closed = True
+        return True
 
     def _check_open(self) -> None:
         if self.closed:

@@ -32,6 +32,7 @@ __all__ = [
     "Workers",
     "Writer",
     "cached_kind",
+    "close_linked",
     "file_system_type",
     "find_line_end",
     "last_line_end",
@@ -71,6 +72,7 @@ if not TYPE_CHECKING and NATIVE:
         Ready,
         Writer,
         cached_kind,
+        close_linked,
         file_system_type,
         find_line_end,
         last_line_end,
@@ -86,6 +88,7 @@ else:
     from headrace._native.py.buffer import Buffer
     from headrace._native.py.inline import (
         cached_kind,
+        close_linked,
         file_system_type,
         open_cached,
         open_regular,

@@ -7,6 +7,7 @@ from headrace._native.py.buffer import Buffer as Buffer
 from headrace._native.py.inline import RESOLVE_CACHED as RESOLVE_CACHED
 from headrace._native.py.inline import RESOLVE_NO_XDEV as RESOLVE_NO_XDEV
 from headrace._native.py.inline import cached_kind as cached_kind
+from headrace._native.py.inline import close_linked as close_linked
 from headrace._native.py.inline import file_system_type as file_system_type
 from headrace._native.py.inline import open_cached as open_cached
 from headrace._native.py.inline import open_regular as open_regular

@@ -9,9 +9,11 @@ from headrace.engine._inline import (
     INLINE_LIMIT,
     UNKNOWN,
     Device,
+    Status,
     device_of,
     open_for_reading,
     opens_inline,
+    read_for_good,
 )
 from headrace.engine._lanes import Lane, workers
 from headrace.engine._registry import (
@@ -32,6 +34,7 @@ __all__ = [
     "Job",
     "Lane",
     "Shield",
+    "Status",
     "budget",
     "current_engine",
     "current_shield",
@@ -39,6 +42,7 @@ __all__ = [
     "engine_choice",
     "open_for_reading",
     "opens_inline",
+    "read_for_good",
     "running_loop_key",
     "workers",
 ]

@@ -10,12 +10,13 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from headrace import _native
 from headrace._platform import (
     O_CLOEXEC,
-    O_NONBLOCK,
     O_PATH,
     inline_reads,
     is_android,
@@ -94,7 +95,16 @@ def device_of(fd: int, status: os.stat_result) -> Device:
 
 # -- Opening without waiting -----------------------------------------------
 
-_READ_FLAGS = os.O_RDONLY | O_CLOEXEC | O_NONBLOCK
+
+class Status(NamedTuple):
+    """What is needed of fstat(2), by the names of `os.stat_result`."""
+
+    st_dev: int
+    st_mode: int
+    st_nlink: int
+    st_size: int
+
+
 _PROBE_FLAGS = O_PATH | O_CLOEXEC
 
 #: The file system of the root mount; None until the first worker has looked.
@@ -116,7 +126,7 @@ def _learn_root() -> None:
         os.close(fd)
 
 
-def open_for_reading(path: str | bytes) -> tuple[int, os.stat_result, Device] | None:
+def open_for_reading(path: str | bytes) -> tuple[int, Status, Device] | None:
     """Open *path* for reading without waiting.
 
     Only where the kernel has the whole lookup cached (openat2(2), RESOLVE_CACHED,
@@ -125,8 +135,8 @@ def open_for_reading(path: str | bytes) -> tuple[int, os.stat_result, Device] | 
     descriptor, whose opening calls no file system, tells the device first.
 
     Returns:
-        Descriptor, status and device; the descriptor has O_NONBLOCK set, which a
-        regular file ignores. None if it would wait, or cannot be told.
+        Descriptor, status and device; None if it would wait, or cannot be told.
+        What is no regular file was opened with O_NONBLOCK, so as not to wait.
 
     Raises:
         FileNotFoundError: The kernel knows that there is no such file.
@@ -134,32 +144,76 @@ def open_for_reading(path: str | bytes) -> tuple[int, os.stat_result, Device] | 
     root = _root
     if root is None or not root.local:
         return None
-    name = os.fsencode(path)
-    if b"\0" in name:
+    name = _absolute(path)
+    if name is None:
         return None
-    absolute = name.startswith(b"/")
-    if not absolute:
-        try:
-            name = os.getcwdb() + b"/" + name
-        except OSError:
-            return None
     counters.inline_calls += 1
-    fd = _native.open_cached(name, _READ_FLAGS, _native.RESOLVE_NO_XDEV)
+    fd, *rest = _native.open_regular(name, _native.RESOLVE_NO_XDEV)
+    if fd >= 0:
+        status = Status._make(rest)
+        return fd, status, _devices.get(status.st_dev) or _adopt(status, root)
     if fd in (-errno.EXDEV, -errno.EAGAIN):
         # EAGAIN: not cached, or a mount in the way. A walk that may not wait cannot
         # tell the two apart (fs/namei.c, __follow_mount_rcu); EXDEV comes from others.
         return _open_elsewhere(name)
-    if fd < 0:
-        if fd == -errno.ENOENT and absolute:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
-        if fd in (-errno.ENOSYS, -errno.EPERM, -errno.EINVAL):
-            _give_up_opening(fd)
+    _learn_from_refusal(fd, path)
+    return None
+
+
+def read_for_good(path: str | bytes) -> bytes | int | None:
+    """Open, read whole and close the file at *path* without waiting.
+
+    Only for a path that stays on the root mount; else as `open_for_reading`.
+
+    Returns:
+        The contents; None if it would wait, or cannot be told; or the descriptor of
+        a file that has no name any more, whose closing may wait.
+
+    Raises:
+        FileNotFoundError: The kernel knows that there is no such file.
+    """
+    root = _root
+    if root is None or not root.local or not root.nowait:
         return None
-    status = os.fstat(fd)
-    return fd, status, _devices.get(status.st_dev) or _adopt(status, root)
+    name = _absolute(path)
+    if name is None:
+        return None
+    found = _native.read_file(name, _native.RESOLVE_NO_XDEV, INLINE_LIMIT)
+    if isinstance(found, bytes) or found >= 0:
+        return found
+    if found == -errno.EOPNOTSUPP:
+        root.nowait = False
+    else:
+        _learn_from_refusal(found, path)
+    return None
 
 
-def _open_elsewhere(name: bytes) -> tuple[int, os.stat_result, Device] | None:
+_ENCODING = sys.getfilesystemencoding()
+_ENCODE_ERRORS = sys.getfilesystemencodeerrors()
+
+
+def _absolute(path: str | bytes) -> bytes | None:
+    """Return *path* as the kernel takes it, from the root on; None if it cannot be."""
+    name = path.encode(_ENCODING, _ENCODE_ERRORS) if isinstance(path, str) else path
+    if b"\0" in name:
+        return None
+    if name.startswith(b"/"):
+        return name
+    try:
+        return os.getcwdb() + b"/" + name
+    except OSError:
+        return None
+
+
+def _learn_from_refusal(error: int, path: str | bytes) -> None:
+    """Raise the error that says all, and remember a kernel that refuses the call."""
+    if error == -errno.ENOENT and path[:1] in ("/", b"/"):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+    if error in (-errno.ENOSYS, -errno.EPERM, -errno.EINVAL):
+        _give_up_opening(error)
+
+
+def _open_elsewhere(name: bytes) -> tuple[int, Status, Device] | None:
     """Open a cached path that leaves the root mount, if its device is known local."""
     probe = _native.open_cached(name, _PROBE_FLAGS)
     if probe < 0:
@@ -174,11 +228,11 @@ def _open_elsewhere(name: bytes) -> tuple[int, os.stat_result, Device] | None:
     device = _devices.get(seen[0])
     if device is None or not device.local or not stat.S_ISREG(seen[1]):
         return None
-    fd = _native.open_cached(name, _READ_FLAGS)
-    return None if fd < 0 else (fd, os.fstat(fd), device)
+    fd, *rest = _native.open_regular(name, 0)
+    return None if fd < 0 else (fd, Status._make(rest), device)
 
 
-def _adopt(status: os.stat_result, root: Device) -> Device:
+def _adopt(status: Status, root: Device) -> Device:
     """Remember a device of the root mount: overlayfs and btrfs have several."""
     device = Device(root.local, root.nowait, root.file_system)
     _devices[status.st_dev] = device

@@ -392,8 +392,7 @@ class Buffered(Buffer):
             if raw.closed:
                 return
             self._freeze()
-            if not self._held and raw._closes_inline():
-                raw._close_descriptor()
+            if not self._held and raw.close_inline():
                 self._drop_ahead()
                 return
         with Shield():

@@ -24,6 +24,7 @@ from headrace.engine import (
     Device,
     Lane,
     Shield,
+    Status,
     budget,
     current_engine,
 )
@@ -47,7 +48,7 @@ class FileDescriptor(DescriptorJobs):
         fd: int,
         name: Any,
         mode: Mode,
-        status: os.stat_result,
+        status: Status | os.stat_result,
         device: Device = UNKNOWN,
         *,
         closefd: bool = True,
@@ -345,8 +346,7 @@ class FileDescriptor(DescriptorJobs):
         await self._wait_for_calls()
         if self.closed:
             return
-        if self._closes_inline():
-            self._close_descriptor()
+        if self.close_inline():
             return
         self.closed = True
         if self.closefd:
@@ -444,16 +444,28 @@ class FileDescriptor(DescriptorJobs):
             except OSError as error:
                 raise self._named(error) from None
 
+    def close_inline(self) -> bool:
+        """Close the file if that cannot wait; tell whether it is closed."""
+        if not self._closes_inline():
+            return False
+        if not self.closefd:
+            self.closed = True
+            return True
+        self.closed = True
+        try:
+            # The last close of a deleted file frees its blocks, which takes its time.
+            self.closed = _native.close_linked(self._fd)
+        except OSError as error:
+            raise self._named(error) from None
+        return self.closed
+
     def _closes_inline(self) -> bool:
         """Tell whether close(2) cannot wait: only read, on a local file system."""
         if self._in_flight or self._late is not None:
             return False
         if not self.closefd:
             return not self._owed
-        if self.can_write or self._special or not self._device.local:
-            return False
-        # The last close of a deleted file frees its blocks, which takes its time.
-        return os.fstat(self._fd).st_nlink > 0
+        return self._device.local and not self.can_write and not self._special
 
     # -- Helpers --------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from headrace.engine import (
     current_engine,
     device_of,
     open_for_reading,
+    read_for_good,
     workers,
 )
 from headrace.files import _calls
@@ -83,24 +84,33 @@ async def _read(path: str | bytes, convert: Callable[[bytes], T]) -> T | Wait:
     """Read and convert the whole of *path*; WAIT for what may wait to be opened."""
     if budget.spend():
         await current_engine().checkpoint()
-    opened = open_for_reading(path)
-    if opened is None:
-        return await current_engine().run(_read_job, path, convert)
-    fd, status, device = opened
-    data = None
-    try:
-        sys.audit("open", path, "r", READ_FLAGS)
-        if device.nowait and stat.S_ISREG(status.st_mode):
-            data = _read_cached(fd, status.st_size)
-    finally:
-        if status.st_nlink:
-            os.close(fd)
-        else:
-            # The last close of a deleted file frees its blocks: not here.
-            workers(Lane.WORK).submit(partial(os.close, fd))
+    data = read_for_good(path)
+    if isinstance(data, int):
+        # The last close of a deleted file frees its blocks: not here.
+        workers(Lane.WORK).submit(partial(os.close, data))
+        data = None
+    elif data is None:
+        data = _read_elsewhere(path)
     if data is None:
         return await current_engine().run(_read_job, path, convert)
+    # Only now: where this way is not taken, os.open() raises the event (PEP 578).
+    sys.audit("open", path, "r", READ_FLAGS)
     return convert(data)
+
+
+def _read_elsewhere(path: str | bytes) -> bytes | None:
+    """Read a file inline that is on another mount; None if that cannot be."""
+    opened = open_for_reading(path)
+    if opened is None:
+        return None
+    fd, status, device = opened
+    try:
+        if not device.nowait or not stat.S_ISREG(status.st_mode):
+            return None
+        return _read_cached(fd, status.st_size)
+    finally:
+        if not _native.close_linked(fd):
+            workers(Lane.WORK).submit(partial(os.close, fd))
 
 
 def _read_cached(fd: int, size: int) -> bytes | None:

@@ -7,7 +7,7 @@ import io
 import os
 import sys
 import warnings
-from collections.abc import Generator
+from collections.abc import Coroutine, Generator
 from concurrent.futures import Executor
 from types import TracebackType
 from typing import Any, Generic, Literal, NoReturn, TypeAlias, TypeVar, overload
@@ -67,23 +67,27 @@ class Opening(Generic[F]):
 
     async def _open(self) -> F:
         self._used = True
-        self._file = await _open_file(*self._arguments)
-        file: F = self._file
-        return file
+        file: Any = await _open_file(*self._arguments)
+        self._file = file
+        opened: F = file
+        return opened
 
     def __await__(self) -> Generator[Any, Any, F]:
         return self._open().__await__()
 
-    async def __aenter__(self) -> F:
-        return await self._open()
+    # Plain functions that return the coroutine: one less in between.
 
-    async def __aexit__(
+    def __aenter__(self) -> Coroutine[Any, Any, F]:
+        return self._open()
+
+    def __aexit__(
         self,
         exc_type: type[BaseException] | None,
         exc: BaseException | None,
         traceback: TracebackType | None,
-    ) -> None:
-        await self._file.close()
+    ) -> Coroutine[Any, Any, None]:
+        close: Coroutine[Any, Any, None] = self._file.close()
+        return close
 
     # -- Mistakes -------------------------------------------------------------
 
@@ -149,29 +153,33 @@ async def _open_file(
     if loop is not None and loop is not asyncio.get_running_loop():
         raise RuntimeError("loop= is not the running event loop")
     parsed = _check(file, mode, buffering, encoding, errors, newline, closefd)
-    descriptor: Descriptor | None
+    adopted = True
+    stash = b""
     if isinstance(file, int):
         descriptor = await _adopt(file, parsed, executor)
+        fd, status, device = descriptor.hand_over()
     else:
         if budget.spend():
             await current_engine().checkpoint()
-        descriptor = open_inline(file) if parsed.inline and opener is None else None
-        if descriptor is None:
+        opened = open_inline(file) if parsed.inline and opener is None else None
+        if opened is None:
             descriptor = await open_descriptor(file, parsed, opener, executor)
-    status, device, stash = descriptor.status, descriptor.device, descriptor.stash
+            opened, stash = descriptor.hand_over(), descriptor.stash
+        fd, status, device = opened
+        adopted = opener is not None
     raw = AsyncFileIO(
-        descriptor.release(),
+        fd,
         file,
         parsed,
         status,
         device,
         closefd=closefd,
-        adopted=opener is not None or isinstance(file, int),
+        adopted=adopted,
         executor=executor,
     )
-    if stash:
-        raw.put_back(stash)
     try:
+        if stash:
+            raw.put_back(stash)
         if parsed.appending and raw.can_seek:
             # So that tell() is right before the first write, as with io.FileIO.
             os.lseek(raw.fileno(), 0, os.SEEK_END)
@@ -240,7 +248,7 @@ async def _adopt(fd: int, mode: Mode, executor: Executor | None) -> Descriptor:
         raise ValueError("negative file descriptor")
     sys.audit("open", fd, mode.raw.replace("b", ""), mode.flags)
     return await current_engine().run(
-        describe, fd, fd, discard=Descriptor.release, executor=executor
+        describe, fd, fd, discard=Descriptor.hand_over, executor=executor
     )
 
 

@@ -21,6 +21,7 @@ from headrace._typing import Opener, StrOrBytesPath
 from headrace.engine import (
     Device,
     Lane,
+    Status,
     current_engine,
     device_of,
     open_for_reading,
@@ -41,20 +42,20 @@ class Descriptor:
     """An open descriptor that nobody owns yet: closed when it is dropped."""
 
     fd: int
-    status: os.stat_result
+    status: Status | os.stat_result
     device: Device
     stash: bytes = b""
     """What a look at a FIFO took out of it."""
 
-    def release(self) -> int:
-        """Hand the descriptor over."""
+    def hand_over(self) -> tuple[int, Status | os.stat_result, Device]:
+        """Give the descriptor, and what is known of it, to who will close it."""
         fd, self.fd = self.fd, -1
-        return fd
+        return fd, self.status, self.device
 
     def close(self) -> None:
         """Close the descriptor, if it was not handed over."""
         if self.fd >= 0:
-            os.close(self.release())
+            os.close(self.hand_over()[0])
 
     def __del__(self) -> None:
         self.close()
@@ -79,27 +80,30 @@ async def open_descriptor(
     return await _open_special(file, mode)
 
 
-def open_inline(file: StrOrBytesPath) -> Descriptor | None:
-    """Open *file* for reading without waiting; None if that cannot be."""
+def open_inline(
+    file: StrOrBytesPath,
+) -> tuple[int, Status | os.stat_result, Device] | None:
+    """Open *file* for reading without waiting: its descriptor and what is known of it.
+
+    None if that cannot be, or if it is no regular file.
+    """
     path = os.fspath(file)
     opened = open_for_reading(path)
     if opened is None:
         return None
-    fd, status, device = opened
-    descriptor = Descriptor(fd, status, device)
+    fd, status, _ = opened
+    if not stat.S_ISREG(status.st_mode):
+        # A FIFO, opened without waiting for its writer, a directory, a device: by
+        # the book, from the beginning.
+        os.close(fd)
+        return None
     try:
-        if stat.S_ISREG(status.st_mode):
-            # Only now: where this way is not taken, os.open() raises it (PEP 578).
-            sys.audit("open", path, "r", READ_FLAGS)
-            os.set_blocking(fd, True)
-            return descriptor
+        # Only now: where this way is not taken, os.open() raises it (PEP 578).
+        sys.audit("open", path, "r", READ_FLAGS)
     except BaseException:
-        descriptor.close()
+        os.close(fd)
         raise
-    # A FIFO, opened without waiting for its writer, a directory, a device: by the
-    # book, from the beginning.
-    descriptor.close()
-    return None
+    return opened
 
 
 def _discard(opened: Descriptor | None) -> None:

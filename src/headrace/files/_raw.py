@@ -410,8 +410,7 @@ class AsyncFileIO(FileDescriptor):
         if not self._turns.held:
             if self.closed:
                 return
-            if self._closes_inline():
-                self._close_descriptor()
+            if self.close_inline():
                 return
         with Shield():
             async with self._turns:

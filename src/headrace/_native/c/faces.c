@@ -245,6 +245,21 @@ face_read_file(PyObject *module, PyObject *const *args, Py_ssize_t count)
     return PyErr_Occurred() ? NULL : PyLong_FromLong(error);
 }
 
+PyDoc_STRVAR(close_linked_doc, "close_linked($module, fd, /)\n--\n\n"
+                               "Close fd if its file still has a name; tell whether it "
+                               "was closed.");
+
+static PyObject *
+face_close_linked(PyObject *Py_UNUSED(module), PyObject *number)
+{
+    int fd = as_int(number);
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
+    int closed = hr_inline_close_linked(fd);
+    return closed < 0 ? raise_errno(closed) : PyBool_FromLong(closed);
+}
+
 PyDoc_STRVAR(cached_kind_doc, "cached_kind($module, fd, /)\n--\n\n"
                               "Return (st_dev, st_mode) of an open file, asking no "
                               "server; None if unknown.");
@@ -305,6 +320,7 @@ PyMethodDef hr_faces[] = {
      open_regular_doc},
     {"read_file", (PyCFunction)(void (*)(void))face_read_file, METH_FASTCALL,
      read_file_doc},
+    {"close_linked", face_close_linked, METH_O, close_linked_doc},
     {"cached_kind", face_cached_kind, METH_O, cached_kind_doc},
     {"file_system_type", face_file_system_type, METH_O, file_system_type_doc},
     {"counts", face_counts, METH_NOARGS, counts_doc},

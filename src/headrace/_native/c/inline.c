@@ -160,6 +160,23 @@ hr_inline_file_system_type(int fd)
     return fstatfs(fd, &fs) == 0 ? (uint64_t)(uint32_t)fs.f_type : 0;
 }
 
+/* Close fd if its file still has a name. Returns 1 if it was closed, 0 if it has none,
+   or a negative errno: of close(2), with fd closed. */
+int
+hr_inline_close_linked(int fd)
+{
+    hr_status status = {0};
+    int error = hr_inline_status(fd, &status);
+    if (error < 0) {
+        return error;
+    }
+    if (status.links == 0) {
+        return 0;
+    }
+    /* EINTR: Linux has closed it all the same, close(2). */
+    return close(fd) == 0 || errno == EINTR ? 1 : -errno;
+}
+
 void
 hr_inline_close(int fd)
 {
@@ -211,6 +228,13 @@ hr_inline_cached_kind(int fd, uint64_t *device, uint32_t *mode)
 
 uint64_t
 hr_inline_file_system_type(int fd)
+{
+    (void)fd;
+    return 0;
+}
+
+int
+hr_inline_close_linked(int fd)
 {
     (void)fd;
     return 0;

@@ -28,6 +28,7 @@ int hr_inline_open_regular(const char *path, uint64_t resolve, hr_status *status
 int hr_inline_status(int fd, hr_status *status);
 int hr_inline_cached_kind(int fd, uint64_t *device, uint32_t *mode);
 uint64_t hr_inline_file_system_type(int fd);
+int hr_inline_close_linked(int fd);
 void hr_inline_close(int fd);
 
 #endif

@@ -224,6 +224,18 @@ def read_file(path: bytes, resolve: int, limit: int) -> bytes | int:
     return data
 
 
+def close_linked(fd: int) -> bool:
+    """Close *fd* if its file still has a name; tell whether it was closed.
+
+    Raises:
+        OSError: As fstat(2) reports it, with *fd* open; or close(2), with it closed.
+    """
+    if not os.fstat(fd).st_nlink:
+        return False
+    os.close(fd)
+    return True
+
+
 def cached_kind(fd: int) -> tuple[int, int] | None:
     """Return the device and the mode (type and permissions) of an open file.
 
