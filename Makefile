@@ -15,7 +15,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-pure test-all check fix docs bench clean FORCE
+.PHONY: help demo test test-pure test-asan test-all check fix docs bench clean FORCE
 
 help:  ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' \
@@ -32,6 +32,24 @@ test: $(VENV)/.has-test  ## Run the tests
 
 test-pure: $(VENV)/.has-test  ## Run the tests without the C core
 	HEADRACE_NATIVE=0 $(BIN)/python -m pytest $(ARGS)
+
+# The interpreter is built without the sanitizers, so their library is loaded first.
+# Python keeps some memory until the process ends, which counts as no leak.
+SANITIZED := build/sanitized
+ASAN_RUN = env PYTHONPATH=$(SANITIZED) PYTHONMALLOC=malloc \
+	LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
+	ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=0 \
+	UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+
+test-asan: $(VENV)/.has-test  ## Run the tests with the C core under ASan and UBSan
+	$(PIP_INSTALL) setuptools
+	mkdir -p $(SANITIZED) && cp -r src/headrace $(SANITIZED)/
+	rm -f $(SANITIZED)/headrace/_native/_core*.so
+	HEADRACE_SANITIZE=address,undefined HEADRACE_WERROR=1 $(BIN)/python setup.py -q \
+		build_ext --build-lib $(SANITIZED) --build-temp build/sanitized-objects
+	$(ASAN_RUN) $(BIN)/python -c \
+		'import headrace._native as n; assert n.NATIVE, n.NATIVE_REASON'
+	$(ASAN_RUN) $(BIN)/python -m pytest -p no:cacheprovider $(ARGS)
 
 test-all: $(VENV)/.has-nox  ## Run the tests on every CPython at hand
 	$(BIN)/python -m nox --session test -- $(ARGS)

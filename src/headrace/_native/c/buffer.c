@@ -17,7 +17,7 @@ buffer_seek_now(hr_state *state, PyObject *owner, PyObject *first, PyObject *sec
     hr_raw *raw = self->core_raw;
     if ((self->limit < 0 && self->lines_end < 0) || self->room >= 0 || self->held != 0 ||
         raw == NULL || raw->credit <= 0 || !hr_raw_in_order(raw) ||
-        !PyLong_CheckExact(first) || (second != NULL && second != state->zero)) {
+        !PyLong_CheckExact(first) || second != state->zero) {
         return Py_NewRef(state->wait);
     }
     long long offset = PyLong_AsLongLong(first);
@@ -56,7 +56,7 @@ buffer_seek(hr_buffer *self, PyObject *const *args, Py_ssize_t count)
         return NULL;
     }
     return hr_ready_new(self->state, &seeking, (PyObject *)self, args[0],
-                        count > 1 ? args[1] : NULL);
+                        count > 1 ? args[1] : self->state->zero);
 }
 
 /* -- Attributes ------------------------------------------------------------- */

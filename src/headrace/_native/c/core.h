@@ -29,7 +29,7 @@
 /* Inline reads of one file between two looks at the budget; py/raw.py. */
 #define HR_OPERATIONS_PER_LOOK 8
 /* What a read after a jump fetches at first, bytes; py/reader.py. */
-#define HR_AHEAD_AFTER_JUMP (8 * 1024)
+#define HR_AHEAD_AFTER_JUMP (4 * 1024)
 /* What a window of lines costs, in operations; py/reader.py. */
 #define HR_WINDOW_OPERATIONS 4
 /* Beyond this, the kernel is asked whether the file system has such an offset. */
