@@ -22,6 +22,7 @@ O_BINARY: int = getattr(os, "O_BINARY", 0)  # Windows: no newline translation
 O_NOINHERIT: int = getattr(os, "O_NOINHERIT", 0)  # Windows: not inherited (PEP 446)
 O_CLOEXEC: int = getattr(os, "O_CLOEXEC", 0)
 O_NONBLOCK: int = getattr(os, "O_NONBLOCK", 0)
+O_NOFOLLOW: int = getattr(os, "O_NOFOLLOW", 0)
 O_PATH: int = getattr(os, "O_PATH", 0)
 
 

@@ -14,6 +14,7 @@ from headrace.engine._inline import (
     open_for_reading,
     opens_inline,
     read_for_good,
+    status_of,
 )
 from headrace.engine._lanes import Lane, workers
 from headrace.engine._registry import (
@@ -44,5 +45,6 @@ __all__ = [
     "opens_inline",
     "read_for_good",
     "running_loop_key",
+    "status_of",
     "workers",
 ]

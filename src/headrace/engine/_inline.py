@@ -17,6 +17,7 @@ from typing import NamedTuple
 from headrace import _native
 from headrace._platform import (
     O_CLOEXEC,
+    O_NOFOLLOW,
     O_PATH,
     inline_reads,
     is_android,
@@ -186,6 +187,49 @@ def read_for_good(path: str | bytes) -> bytes | int | None:
     else:
         _learn_from_refusal(found, path)
     return None
+
+
+def status_of(
+    path: str | bytes, *, follow_symlinks: bool = True
+) -> os.stat_result | None:
+    """Return stat(2) of *path* without waiting.
+
+    Through an O_PATH descriptor, whose opening calls no file system; where the path
+    leaves the root mount, only if its device is known local.
+
+    Returns:
+        The status; None if it would wait, or cannot be told.
+
+    Raises:
+        FileNotFoundError: The kernel knows that there is no such file.
+    """
+    root = _root
+    if root is None or not root.local:
+        return None
+    name = _absolute(path)
+    if name is None:
+        return None
+    counters.inline_calls += 1
+    flags = _PROBE_FLAGS if follow_symlinks else _PROBE_FLAGS | O_NOFOLLOW
+    fd = _native.open_cached(name, flags, _native.RESOLVE_NO_XDEV)
+    elsewhere = fd in (-errno.EXDEV, -errno.EAGAIN)
+    if elsewhere:
+        fd = _native.open_cached(name, flags)
+    if fd < 0:
+        _learn_from_refusal(fd, path)
+        return None
+    try:
+        # Not fstat(2) before it is known that no server is asked.
+        if elsewhere and not _is_local(_native.cached_kind(fd)):
+            return None
+        return os.fstat(fd)
+    finally:
+        os.close(fd)
+
+
+def _is_local(kind: tuple[int, int] | None) -> bool:
+    device = _devices.get(kind[0]) if kind is not None else None
+    return device is not None and device.local
 
 
 _ENCODING = sys.getfilesystemencoding()

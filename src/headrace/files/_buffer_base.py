@@ -168,7 +168,7 @@ class Buffered(Buffer):
 
     # -- Positions ------------------------------------------------------------
 
-    def _seek_now(self, offset: int, whence: int) -> int | Wait:
+    def _seek_now(self, offset: int, whence: int = os.SEEK_SET) -> int | Wait:
         if whence not in _WHENCES:
             raise ValueError(f"whence value {whence} unsupported")
         self._check_open("seek of closed file")
@@ -181,7 +181,7 @@ class Buffered(Buffer):
         self._arm()
         return position
 
-    async def _seek_wait(self, offset: int, whence: int) -> int:
+    async def _seek_wait(self, offset: int, whence: int = os.SEEK_SET) -> int:
         offset = operator.index(offset)
         async with self._turns:
             self._freeze()

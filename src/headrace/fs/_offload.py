@@ -12,12 +12,13 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, TypeAlias, TypeVar
 
-from headrace.engine import Lane, current_engine
+from headrace._typing import WAIT, Wait
+from headrace.engine import Lane, budget, current_engine
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
-__all__ = ["offload", "offload_change", "twin"]
+__all__ = ["cached_first", "offload", "offload_change", "twin"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -27,6 +28,10 @@ OnCancel: TypeAlias = Literal["abandon", "finish"]
 _LOOKS: Final = (
     "Asynchronous: runs in a worker thread as one job; a cancellation is raised "
     "at once."
+)
+_CACHED: Final = (
+    "Asynchronous: answered at once where the kernel has the path cached, else a job "
+    "in a worker thread; a cancellation is raised at once."
 )
 _CHANGES: Final = (
     "Asynchronous: runs in a worker thread as one job; once that has begun, a "
@@ -85,6 +90,38 @@ def twin(
     functools.update_wrapper(run, func)
     run.__doc__ = _extend_doc(func, _CHANGES if on_cancel == "finish" else _LOOKS)
     # Through "any arguments", because of the two that a ParamSpec cannot express.
+    as_func: Callable[..., Coroutine[Any, Any, T]] = run
+    return as_func
+
+
+def cached_first(
+    attempt: Callable[..., T | Wait], func: Callable[P, T]
+) -> Callable[P, Coroutine[Any, Any, T]]:
+    """Return the twin of *func*, that first tries what cannot wait.
+
+    Args:
+        attempt: Takes the arguments of *func*; its result or error is the answer,
+            unless it is WAIT. Not made where an `executor` is given.
+        func: A blocking function that only looks.
+    """
+    rest: Callable[..., Coroutine[Any, Any, T]] = twin(func)
+
+    async def run(
+        *args: Any,
+        loop: AbstractEventLoop | None = None,
+        executor: Executor | None = None,
+        **kwargs: Any,
+    ) -> T:
+        if executor is None:
+            if budget.spend():
+                await current_engine().checkpoint()
+            found = attempt(*args, **kwargs)
+            if found is not WAIT:
+                return found
+        return await rest(*args, loop=loop, executor=executor, **kwargs)
+
+    functools.update_wrapper(run, func)
+    run.__doc__ = _extend_doc(func, _CACHED)
     as_func: Callable[..., Coroutine[Any, Any, T]] = run
     return as_func
 

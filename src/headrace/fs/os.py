@@ -10,7 +10,8 @@ import os
 import sys
 
 from headrace.engine import Lane
-from headrace.fs._offload import offload, offload_change, twin
+from headrace.fs._look import stat_now
+from headrace.fs._offload import cached_first, offload, offload_change, twin
 from headrace.fs._scandir import scandir
 
 __all__ = [
@@ -49,7 +50,7 @@ rename = offload_change(os.rename)
 renames = offload_change(os.renames)
 replace = offload_change(os.replace)
 rmdir = offload_change(os.rmdir)
-stat = offload(os.stat)
+stat = cached_first(stat_now, os.stat)
 symlink = offload_change(os.symlink)
 unlink = offload_change(os.unlink)
 

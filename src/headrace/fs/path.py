@@ -32,7 +32,14 @@ from os.path import (
     supports_unicode_filenames,
 )
 
-from headrace.fs._offload import offload
+from headrace.fs._look import (
+    exists_now,
+    field_now,
+    isdir_now,
+    isfile_now,
+    islink_now,
+)
+from headrace.fs._offload import cached_first, offload
 
 __all__ = [
     "abspath",
@@ -72,14 +79,14 @@ __all__ = [
 ]
 
 abspath = offload(os.path.abspath)
-exists = offload(os.path.exists)
-getatime = offload(os.path.getatime)
-getctime = offload(os.path.getctime)
-getmtime = offload(os.path.getmtime)
-getsize = offload(os.path.getsize)
-isdir = offload(os.path.isdir)
-isfile = offload(os.path.isfile)
-islink = offload(os.path.islink)
+exists = cached_first(exists_now, os.path.exists)
+getatime = cached_first(field_now("st_atime"), os.path.getatime)
+getctime = cached_first(field_now("st_ctime"), os.path.getctime)
+getmtime = cached_first(field_now("st_mtime"), os.path.getmtime)
+getsize = cached_first(field_now("st_size"), os.path.getsize)
+isdir = cached_first(isdir_now, os.path.isdir)
+isfile = cached_first(isfile_now, os.path.isfile)
+islink = cached_first(islink_now, os.path.islink)
 ismount = offload(os.path.ismount)
 samefile = offload(os.path.samefile)
 sameopenfile = offload(os.path.sameopenfile)

@@ -1,0 +1,84 @@
+"""What `stat` and its kin answer from the kernel's caches, without a thread.
+
+Each attempt has the arguments of the function that it stands for and answers WAIT
+where only that function can: its errors, odd arguments, what is not cached.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from typing import Any
+
+from headrace._typing import WAIT, FileDescriptorOrPath, Wait
+from headrace.engine import status_of
+
+__all__ = [
+    "exists_now",
+    "field_now",
+    "isdir_now",
+    "isfile_now",
+    "islink_now",
+    "stat_now",
+]
+
+
+def stat_now(
+    path: FileDescriptorOrPath,
+    *,
+    dir_fd: int | None = None,
+    follow_symlinks: bool = True,
+) -> os.stat_result | Wait:
+    """`os.stat`, from the caches; raises FileNotFoundError if they know that."""
+    if dir_fd is not None:
+        return WAIT
+    if not isinstance(path, (str, bytes)):
+        if not isinstance(path, os.PathLike):
+            return WAIT
+        path = os.fspath(path)
+    found = status_of(path, follow_symlinks=follow_symlinks)
+    return WAIT if found is None else found
+
+
+def exists_now(path: FileDescriptorOrPath) -> bool | Wait:
+    """`os.path.exists`, from the caches."""
+    return _kind_now(path, lambda mode: True)
+
+
+def isfile_now(path: FileDescriptorOrPath) -> bool | Wait:
+    """`os.path.isfile`, from the caches."""
+    return _kind_now(path, stat.S_ISREG)
+
+
+def isdir_now(s: FileDescriptorOrPath) -> bool | Wait:
+    """`os.path.isdir`, from the caches."""
+    return _kind_now(s, stat.S_ISDIR)
+
+
+def islink_now(path: FileDescriptorOrPath) -> bool | Wait:
+    """`os.path.islink`, from the caches."""
+    return _kind_now(path, stat.S_ISLNK, follow_symlinks=False)
+
+
+def _kind_now(
+    path: FileDescriptorOrPath,
+    is_kind: Callable[[int], bool],
+    *,
+    follow_symlinks: bool = True,
+) -> bool | Wait:
+    try:
+        found = stat_now(path, follow_symlinks=follow_symlinks)
+    except FileNotFoundError:
+        return False
+    return WAIT if found is WAIT else is_kind(found.st_mode)
+
+
+def field_now(field: str) -> Callable[[FileDescriptorOrPath], Any]:
+    """Return the attempt that answers one field of `os.stat`: a size, a time."""
+
+    def attempt(filename: FileDescriptorOrPath) -> Any:
+        found = stat_now(filename)
+        return WAIT if found is WAIT else getattr(found, field)
+
+    return attempt
