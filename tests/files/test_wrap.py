@@ -394,6 +394,26 @@ async def test_same_call_takes_over_what_a_cancelled_one_read() -> None:
     assert await f.read(7) == "read 2"
 
 
+async def test_same_write_again_is_made_again() -> None:
+    class Pipe(Gate):
+        def __init__(self) -> None:
+            super().__init__()
+            self.written: list[bytes] = []
+
+        def write(self, data: bytes) -> int:
+            self.read()
+            self.written.append(data)
+            return len(data)
+
+    pipe = Pipe()
+    f = wrap(pipe)
+    data = b"data"
+    await cancelled_in_the_middle(f.write(data), pipe.begun)
+    pipe.open.set()
+    assert await f.write(data) == 4
+    assert pipe.written == [data, data]
+
+
 async def test_other_call_waits_for_a_cancelled_one() -> None:
     gate = Gate()
     f = wrap(gate)
@@ -415,9 +435,7 @@ async def test_close_after_a_cancelled_call_waits_for_it_and_closes() -> None:
     assert gate.closed
 
 
-async def test_bytes_of_a_cancelled_read_are_put_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_bytes_of_a_cancelled_read_are_put_back(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"0123456789")
     begun, release = threading.Event(), threading.Event()
 
@@ -427,11 +445,20 @@ async def test_bytes_of_a_cancelled_read_are_put_back(
             assert release.wait(LONG_S)
             return super().read(size) or b""
 
+        def readinto(self, buffer: Any, /) -> int:
+            begun.set()
+            assert release.wait(LONG_S)
+            return super().readinto(buffer) or 0
+
     async with wrap(SlowFile(tmp_path / "file")) as f:
         assert await f.readable()
-        await cancelled_in_the_middle(f.read(4), begun)
+        for call in (f.read(4), f.readinto(bytearray(4)), f.readline(), f.readlines()):
+            await cancelled_in_the_middle(call, begun)
+            release.set()
+            assert await f.tell() == 0
+            begun.clear()
+            release.clear()
         release.set()
-        assert await f.tell() == 0
         assert await f.read(2) == b"01"
 
 

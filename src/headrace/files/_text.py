@@ -95,6 +95,7 @@ class AsyncTextIOWrapper(TextReading, TextWriting):
         self._line_end = "" if written == "\n" else written
         self._decoder = Decoder(info, errors, newline) if buffer.can_read else None
         self._encoder = Encoder(info, errors) if buffer.can_write else None
+        self._utf8 = info.name == "utf-8" and errors == "strict"
         # More than a chunk is fetched where nobody can see it: a write would.
         decoder = None if self._encoder is not None else self._decoder
         self._fetch_size = FETCH_SIZE if decoder and decoder.transparent else 0
@@ -261,7 +262,7 @@ class AsyncTextIOWrapper(TextReading, TextWriting):
             raise UnsupportedOperation("underlying stream is not seekable")
 
     def _try_tell(self) -> int | Wait:
-        if self._batch:
+        if self._has_lines:
             # Only counted, so that asking after each line costs no new batch.
             self._count_lines()
         if self._held or self._room >= 0:

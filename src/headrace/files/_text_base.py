@@ -7,13 +7,11 @@ and alternates attempts and fetches. Knows no codec but through `_codec.py`.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from headrace._errors import UnsupportedOperation, closed_file
-from headrace._native import NO_LINES, Text
-from headrace._stats import counters
+from headrace._native import Text
 from headrace._typing import WAIT, Wait
 from headrace.engine import WINDOW, budget, current_engine
 from headrace.files._codec import Decoder, Encoder, Segment
@@ -23,7 +21,7 @@ T = TypeVar("T")
 
 #: How much encoded text is held back before the buffer below gets it. Arbitrary, and
 #: no more than that buffer takes at once by default.
-HOLD = 64 * 1024  # characters
+HOLD = 64 * 1024  # bytes
 #: The first lines after something else was read are cut from this much, so that a
 #: program that reads a line here and there pays for no more.
 FIRST_WINDOW = 1024  # characters
@@ -57,11 +55,6 @@ class TextBase(Text):
         #: What is written for a line end; "" where that is no other.
         self._line_end = ""
         # -- Reading
-        self._lines = NO_LINES
-        #: How many lines of `_batch` are counted in `_pos`.
-        self._counted = 0
-        #: Where in `_text` the lines of `_batch` end.
-        self._stop = 0
         #: How much the next batch of lines is cut from.
         self._window = FIRST_WINDOW
         #: What `_text` was decoded from, as far as it has not been taken; for `tell`.
@@ -113,27 +106,12 @@ class TextBase(Text):
 
     def _freeze(self) -> None:
         """Shut the fast paths, and bring position and counts up to date."""
-        if self._batch:
-            if operator.length_hint(self._lines):
-                self._count_lines()
-                self._window = FIRST_WINDOW
-            else:
-                counters.buffer_hits += len(self._batch) - self._counted
-                self._pos = self._stop
-            self._batch = ()
-            self._lines = NO_LINES
+        if self._has_lines and self._settle_lines():
+            self._window = FIRST_WINDOW
         self._limit = -1
         if self._room >= 0:
             self._held += self._opened - self._room
             self._room = -1
-
-    def _count_lines(self) -> None:
-        """Bring the position behind the lines that were handed out."""
-        done = len(self._batch) - operator.length_hint(self._lines)
-        if done > self._counted:
-            self._pos += sum(map(len, self._batch[self._counted : done]))
-            counters.buffer_hits += done - self._counted
-            self._counted = done
 
     def _thaw(self) -> None:
         """Open the fast paths again, unless somebody else has the turn next."""
@@ -146,7 +124,7 @@ class TextBase(Text):
         """Let the fast paths answer as far as that is right without looking."""
         if self._buffer.closed:
             return
-        if not self._held and not self._batch and self._decoder is not None:
+        if not self._held and not self._has_lines and self._decoder is not None:
             self._limit = min(len(self._text), self._pos + WINDOW)
         encoder = self._encoder
         if (

@@ -6,7 +6,7 @@ import operator
 import sys
 from typing import Any, TypeVar
 
-from headrace._native import find_line_end, last_line_end, split_lines
+from headrace._native import find_line_end, split_lines
 from headrace._stats import counters
 from headrace._typing import WAIT, Wait
 from headrace.engine import WINDOW, WINDOW_OPERATIONS, budget
@@ -220,8 +220,9 @@ class TextReading(TextBase):
         if budget.spend(WINDOW_OPERATIONS) or not self._try_drain():
             return WAIT
         while True:
-            if size < 0 and self._cut_lines():
-                return next(self._lines)
+            if size < 0 and self._cut_lines(self._window, self._newline):
+                self._window = WINDOW
+                return self._next_line()
             stop = self._find_stop(size, end)
             if stop >= 0:
                 line = self._take(stop)
@@ -232,19 +233,6 @@ class TextReading(TextBase):
             if more is WAIT:
                 return WAIT
             end = not more
-
-    def _cut_lines(self) -> bool:
-        """Cut the next batch of whole lines; False if there is not one."""
-        pos = self._pos
-        stop = last_line_end(self._text, pos, pos + self._window, self._newline)
-        if stop < 0:
-            return False
-        self._batch = split_lines(self._text[pos:stop], self._newline)
-        self._lines = iter(self._batch)
-        self._counted = 0
-        self._stop = stop
-        self._window = WINDOW
-        return True
 
     def _find_stop(self, size: int, end: bool) -> int:
         """Return the index where the next line stops, or -1 if more text is needed."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 from headrace._stats import counters
 from headrace._typing import WAIT, Wait
@@ -17,8 +17,6 @@ class TextWriting(TextBase):
 
     def __init__(self, buffer: Any) -> None:
         super().__init__(buffer)
-        #: Bytes that were accepted and not handed on, before those in `_pending`.
-        self._encoded: list[bytes] = []
         self._remembered = False
 
     # -- Writing --------------------------------------------------------------
@@ -56,14 +54,12 @@ class TextWriting(TextBase):
             text = text.replace("\n", self._line_end)
         encoder = self._check_writable()
         if encoder.keeps_ascii and text.isascii():
-            text = str.__str__(text)  # where it is of a subclass
-            self._pending.append(text)
-            self._held += len(text)
+            piece: str | bytes = str.__str__(text)  # where it is of a subclass
         else:
-            data = encoder.encode(text)
-            self._encode_pending()
-            self._encoded.append(data)
-            self._held += len(data)
+            piece = encoder.encode(text)
+        if piece:
+            self._pending.append(piece)
+            self._held += len(piece)
         # What was decoded ahead is not where the position is any more.
         if self._seekable:
             self._drop_text()
@@ -94,22 +90,20 @@ class TextWriting(TextBase):
         for line in lines:
             await self.write(line)
 
-    def _encode_pending(self) -> None:
-        if self._pending:
-            counters.buffer_hits += len(self._pending)
-            self._encoded.append("".join(self._pending).encode("ascii"))
-            self._pending.clear()
-
     def _pending_bytes(self) -> bytes:
         """Return what has been accepted and not handed on, in one piece."""
-        self._encode_pending()
-        if len(self._encoded) > 1:
-            self._encoded[:] = [b"".join(self._encoded)]
-        return self._encoded[0] if self._encoded else b""
+        pieces = self._pending
+        counters.buffer_hits += len(pieces)
+        try:
+            # Most files have no other pieces; one that is bytes is found out here.
+            data = "".join(cast(list[str], pieces)).encode("ascii")
+        except TypeError:
+            data = b"".join([p if isinstance(p, bytes) else p.encode() for p in pieces])
+        # In place: `_push` is bound to this list.
+        pieces[:] = [data]
+        return data
 
     def _drop_pending(self) -> None:
-        self._encoded.clear()
-        # In place: `_push` is bound to this list.
         self._pending.clear()
         self._held = 0
 
@@ -132,6 +126,10 @@ class TextWriting(TextBase):
         if self._try_drain():
             return
         if await self._breathe() and self._try_drain():
+            return
+        # Emptied first, so that the buffer need not put two large pieces together.
+        await self._buffer.flush()
+        if self._try_drain():
             return
         if self._hand_on():
             await self._buffer.flush()

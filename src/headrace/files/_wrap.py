@@ -48,25 +48,24 @@ CHANGING: Final = frozenset(
 )
 """Methods that are carried out once begun, even if cancelled."""
 
-LOOKING: Final = frozenset(
+READING: Final = frozenset(
     {
-        "isatty",
-        "peek",
+        "__next__",
         "read",
         "read1",
-        "readable",
         "readall",
         "readinto",
         "readinto1",
         "readline",
         "readlines",
-        "seek",
-        "seekable",
-        "tell",
-        "writable",
     }
 )
-"""The other methods that become coroutines."""
+"""Methods that take something out of the file."""
+
+LOOKING: Final = (READING - {"__next__"}) | frozenset(
+    {"isatty", "peek", "readable", "seek", "seekable", "tell", "writable"}
+)
+"""The methods, beside the changing ones, that become coroutines."""
 
 _BUFFERED: Final = {"_io.BufferedReader", "_io.BufferedWriter", "_io.BufferedRandom"}
 
@@ -271,13 +270,14 @@ class Call:
         """Whether it changes the file."""
         return self._name in CHANGING or self._name == "__exit__"
 
-    def is_like(self, other: Call) -> bool:
-        """Tell whether *other* asks for the same."""
+    def can_take_over(self, late: Call) -> bool:
+        """Tell whether *late* is a read just like this one."""
         return (
-            self._name == other._name
-            and len(self._args) == len(other._args)
-            and all(map(_same, self._args, other._args))
-            and not (self._kwargs or other._kwargs)
+            self._name in READING
+            and self._name == late._name
+            and len(self._args) == len(late._args)
+            and all(map(_same, self._args, late._args))
+            and not (self._kwargs or late._kwargs)
         )
 
     def outcome(self) -> Any:
@@ -286,13 +286,22 @@ class Call:
             raise self.error
         return self.result
 
+    @property
+    def taken(self) -> int:
+        """How many bytes a read took from a binary object."""
+        if self._name not in READING or self.error is not None:
+            return 0
+        if self._name.startswith("readinto"):
+            return self.result or 0
+        pieces: list[Any] = self.result if self._name == "readlines" else [self.result]
+        return sum(len(piece) for piece in pieces if isinstance(piece, bytes))
+
     def undo(self) -> None:
-        """Put back what a read took that nobody waits for, if that is possible."""
-        if isinstance(self.result, bytes) and self._name != "peek":
-            try:
-                self._file.seek(-len(self.result), os.SEEK_CUR)
-            except (OSError, ValueError):
-                pass  # It cannot seek, or has been closed: the bytes are gone.
+        """Put back what was taken, if the object can seek back."""
+        try:
+            self._file.seek(-self.taken, os.SEEK_CUR)
+        except (OSError, ValueError):
+            pass  # It cannot, or has been closed: the bytes are gone.
 
 
 def _same(one: object, other: object) -> bool:
@@ -314,9 +323,9 @@ class WrappedFile(Generic[AnyStr]):
     out that a buffered object is known to have in memory.
 
     Cancellation: changes to a regular file that have begun are carried out first.
-    A read that has begun goes on in its thread. The same call, made again, takes
-    its result over; before any other call its bytes are put back, if the object
-    can seek.
+    Anything else that has begun goes on in its thread, and the next call waits for
+    it. If that is the same read again, it takes the result over; if not, the bytes
+    are put back, where the object can seek.
     """
 
     wrapped: Any
@@ -420,10 +429,10 @@ class WrappedFile(Generic[AnyStr]):
             self._above._lines = 0
         if self._late is not None:
             late = await self._come_back(self._late)
-            if late.is_like(call):
+            if call.can_take_over(late):
                 self._lines = late.lines
                 return late.outcome()
-            if late.result:
+            if late.taken:
                 await current_engine().run(late.undo, executor=self._executor)
         return await self._submit(call)
 
@@ -449,7 +458,9 @@ class WrappedFile(Generic[AnyStr]):
         try:
             result = await engine.outcome(job, "finish" if finish else "abandon")
         except BaseException as error:
-            if error is not call.error and not (finish or job.withdrawn):
+            if error is call.error:
+                call.error = None  # The error's traceback holds the call.
+            elif not (finish or job.withdrawn):
                 self._late = call
             raise
         self._lines = call.lines
@@ -561,8 +572,8 @@ class WrappedFile(Generic[AnyStr]):
         try:
             async with self._turns:
                 await self._run(call)
-        except BaseException as error:
-            if error is not call.error and not call.begun:
+        except BaseException:
+            if not call.begun:
                 current_engine().submit(self._make, call, lane=Lane.WAIT)
             raise
 

@@ -17,7 +17,6 @@ from headrace.fs._scandir import scandir
 __all__ = [
     "access",
     "getcwd",
-    "link",
     "listdir",
     "makedirs",
     "mkdir",
@@ -39,7 +38,6 @@ wrap = offload
 
 access = offload(os.access)
 getcwd = offload(os.getcwd)
-link = offload_change(os.link)
 listdir = offload(os.listdir)
 makedirs = offload_change(os.makedirs)
 mkdir = offload_change(os.mkdir)
@@ -55,6 +53,11 @@ symlink = offload_change(os.symlink)
 unlink = offload_change(os.unlink)
 
 # -- Not on every platform ---------------------------------------------------------
+
+if hasattr(os, "link"):  # Android has none.
+    __all__ += ["link"]
+
+    link = offload_change(os.link)
 
 if sys.platform != "win32":
     __all__ += ["sendfile", "statvfs"]

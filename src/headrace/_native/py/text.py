@@ -7,11 +7,17 @@ the coroutine that does. It imports no layer, and knows no codec.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from headrace._native.py.lines import last_line_end, split_lines
+from headrace._native.py.reader import NO_LINES
 from headrace._stats import counters
 from headrace._typing import WAIT, Wait
+
+#: Not looked up in the text, it refuses what is no str, which need not be asked then.
+_is_ascii = str.isascii
 
 
 class Text:
@@ -22,6 +28,22 @@ class Text:
     closed or detached, and wherever more than the fast path does has to be done.
     """
 
+    # Slots, because a dict of this many attributes is slow.
+    __slots__ = (
+        "_batch",
+        "_batch_end",
+        "_counted",
+        "_has_lines",
+        "_limit",
+        "_lines",
+        "_pending",
+        "_pos",
+        "_push",
+        "_room",
+        "_text",
+        "_utf8",
+    )
+
     def __init__(self) -> None:
         super().__init__()
         #: Decoded text.
@@ -31,15 +53,21 @@ class Text:
         self._pos: int = 0
         #: How far into `_text` a read may be answered without looking; or -1.
         self._limit = -1
-        #: Whole lines from where `_pos` was when they were cut.
+        #: Whether lines are handed out; then these whole lines, up to this index, by
+        #: this iterator; and how many of them `_pos` is behind.
+        self._has_lines = False
         self._batch: Sequence[str] = ()
-        #: Hands them out; an exhausted iterator shuts the fast path.
-        self._lines: Iterator[str] = iter(())
-        #: Accepted text that is the same characters as bytes.
-        self._pending: list[str] = []
+        self._batch_end = 0
+        self._lines: Iterator[str] = NO_LINES
+        self._counted = 0
+        #: Accepted text: as it is where it is ASCII, for its bytes are the same; else
+        #: encoded.
+        self._pending: list[str | bytes] = []
         self._push = self._pending.append
-        #: How many such characters a write may add without looking; or -1.
+        #: How many bytes of it a write may add without looking; or -1.
         self._room = -1
+        #: Whether text that is not ASCII is encoded by `str.encode()`.
+        self._utf8 = False
 
     async def read(self, size: int | None = -1, /) -> str:
         """Read *size* characters, fewer only at the end; all if None or negative.
@@ -108,15 +136,71 @@ class Text:
 
         Cancellation: all of *text* has been taken, or nothing.
         """
-        if text.__class__ is str and text.isascii():
-            count = len(text)
-            room = self._room - count
-            if room >= 0:
-                self._room = room
-                self._push(text)
-                return count
+        try:
+            if _is_ascii(text):
+                count = len(text)
+                room = self._room - count
+                if room >= 0:
+                    self._room = room
+                    self._push(text)
+                    return count
+            elif self._utf8 and self._room >= 0:
+                data = text.encode()
+                room = self._room - len(data)
+                if room >= 0:
+                    self._room = room
+                    self._push(data)
+                    return len(text)
+        except TypeError:
+            pass  # No str: the attempt below says so.
         taken = self._write_now(text)
         return await self._write_wait(text) if taken is WAIT else taken
+
+    # -- What the subclass uses -----------------------------------------------
+
+    def _cut_lines(self, window: int, newline: str | None, /) -> bool:
+        """Let the whole lines of the next *window* characters be handed out.
+
+        There may be no lines left from before.
+
+        Returns:
+            Whether there are any; a line that is longer is not among them.
+        """
+        pos = self._pos
+        end = last_line_end(self._text, pos, pos + window, newline)
+        if end < 0:
+            return False
+        self._batch = split_lines(self._text[pos:end], newline)
+        self._batch_end = end
+        self._lines = iter(self._batch)
+        self._counted = 0
+        self._has_lines = True
+        self._limit = -1
+        return True
+
+    def _next_line(self) -> str:
+        """Return the next of the lines that were cut."""
+        return next(self._lines)
+
+    def _count_lines(self) -> None:
+        """Bring the position behind the lines that were handed out."""
+        done = len(self._batch) - operator.length_hint(self._lines)
+        self._pos += sum(map(len, self._batch[self._counted : done]))
+        counters.buffer_hits += done - self._counted
+        self._counted = done
+
+    def _settle_lines(self) -> bool:
+        """Hand out no more lines, and count those that were; True if any were left."""
+        left = operator.length_hint(self._lines) > 0
+        if left:
+            self._count_lines()
+        elif self._has_lines:
+            counters.buffer_hits += len(self._batch) - self._counted
+            self._pos = self._batch_end
+        self._batch = ()
+        self._lines = NO_LINES
+        self._has_lines = False
+        return left
 
     if TYPE_CHECKING:
         # What the subclass offers: one attempt without waiting, and the coroutine.

@@ -82,7 +82,7 @@ async def _flush_and_tell(file: Any) -> int | None:
 
 
 def _run_elsewhere(work: Coroutine[Any, Any, T]) -> T:
-    """Run *work* in a loop and a thread of its own, and wait: this loop stands still."""
+    """Run *work* in a loop and a thread of its own, while this loop stands still."""
     outcome: list[T] = []
     errors: list[BaseException] = []
 

@@ -10,7 +10,6 @@ from headrace.fs import os as _os
 __all__ = [
     "access",
     "getcwd",
-    "link",
     "listdir",
     "makedirs",
     "mkdir",
@@ -31,13 +30,13 @@ __all__ = [
 
 path = ospath
 
+# Those that give str for str and bytes for bytes stay as they are, for type checkers.
 access = takes_executor(_os.access)
 getcwd = takes_executor(_os.getcwd)
-link = takes_executor(_os.link)
-listdir = takes_executor(_os.listdir)
+listdir = _os.listdir
 makedirs = takes_executor(_os.makedirs)
 mkdir = takes_executor(_os.mkdir)
-readlink = takes_executor(_os.readlink)
+readlink = _os.readlink
 remove = takes_executor(_os.remove)
 removedirs = takes_executor(_os.removedirs)
 rename = takes_executor(_os.rename)
@@ -48,6 +47,10 @@ stat = takes_executor(_os.stat)
 symlink = takes_executor(_os.symlink)
 unlink = takes_executor(_os.unlink)
 
+if hasattr(_os, "link"):
+    __all__ += ["link"]
+
+    link = takes_executor(_os.link)
 if _sys.platform != "win32":
     __all__ += ["sendfile", "statvfs"]
 

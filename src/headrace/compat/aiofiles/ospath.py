@@ -1,6 +1,7 @@
 """aiofiles' `ospath`: the functions of `os.path` that look at files, asynchronous."""
 
 from headrace.compat.aiofiles.base import takes_executor
+from headrace.compat.aiofiles.base import wrap as wrap
 from headrace.fs import path as _path
 
 __all__ = [
@@ -18,7 +19,8 @@ __all__ = [
     "sameopenfile",
 ]
 
-abspath = takes_executor(_path.abspath)
+# For type checkers as it is: it gives str for str and bytes for bytes.
+abspath = _path.abspath
 exists = takes_executor(_path.exists)
 getatime = takes_executor(_path.getatime)
 getctime = takes_executor(_path.getctime)
