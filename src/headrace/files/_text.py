@@ -80,6 +80,7 @@ class AsyncTextIOWrapper(TextReading, TextWriting):
         info = find_codec(encoding, errors, newline)
         super().__init__(buffer)
         self.mode = buffer.mode.replace("b", "")
+        self._appends = self.mode.startswith("a")
         self.line_buffering = bool(line_buffering)
         self.write_through = bool(write_through)
         self._configure(info, encoding, errors, newline)
@@ -241,7 +242,7 @@ class AsyncTextIOWrapper(TextReading, TextWriting):
         """Return the position: a number for `seek`, and in simple cases a byte offset.
 
         The same number as `io.TextIOWrapper` gives, which takes this one as well.
-        Nothing is flushed for it.
+        Nothing is flushed for it, except in append mode.
 
         Raises:
             ValueError: The file is closed.
@@ -270,11 +271,16 @@ class AsyncTextIOWrapper(TextReading, TextWriting):
             if not self._try_drain():
                 return WAIT
             self._arm()
+        if self._appends:
+            return WAIT
         place: int | Wait = self._buffer.try_tell()
         return place
 
     async def _tell(self) -> int:
         await self._drain()
+        if self._appends:
+            # Where that goes is known when it is there: at the end as it is then.
+            await self._buffer.flush()
         return self._locate(await self._buffer.tell())
 
     def _locate(self, place: int) -> int:
