@@ -27,6 +27,7 @@ from tests.hosts import HOSTS, Host
 LATE_CLOSE_TIMEOUT_S = 1.0
 """How long a worker thread may take to close what a cancelled call left to it."""
 
+# Windows has neither: there, descriptors are not counted.
 DESCRIPTOR_FOLDER = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"
 
 # No deadline: machines of CI are slow, time says nothing. Fixtures like tmp_path may
@@ -90,17 +91,17 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     return True
 
 
+HOST = pytest.StashKey[Host]()
+
+
 @pytest.fixture(params=HOSTS, ids=lambda host: host.name)
-def loop(request: pytest.FixtureRequest) -> Iterator[Host]:
-    """Give the host that runs the test; it fails if the loop was left a complaint."""
+def loop(request: pytest.FixtureRequest) -> Host:
+    """Give the host that runs the test; `no_leftovers` looks at its complaints."""
     host_type: type[Host] = request.param
     if reason := host_type.missing():
         pytest.skip(reason)
-    host = host_type()
-    yield host
-    # An exception that nobody retrieves is reported when its future is collected.
-    gc.collect()
-    assert not host.complaints, "\n".join(host.complaints)
+    host = request.node.stash[HOST] = host_type()
+    return host
 
 
 # -- Nothing may be left over ---------------------------------------------------
@@ -109,6 +110,8 @@ def loop(request: pytest.FixtureRequest) -> Iterator[Host]:
 def open_descriptors() -> dict[int, str]:
     """Return each open descriptor and what it points to, as far as one can see."""
     found: dict[int, str] = {}
+    if sys.platform == "win32":
+        return found
     for name in os.listdir(DESCRIPTOR_FOLDER):
         fd = int(name)
         try:
@@ -135,6 +138,7 @@ def leaked_descriptors(before: dict[int, str]) -> dict[int, str]:
 
 
 CALL_FAILED = pytest.StashKey[bool]()
+TESTS_DONE = pytest.StashKey[int]()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -163,18 +167,21 @@ def warm_hosts() -> None:
 @pytest.fixture(autouse=True)
 def no_leftovers(request: pytest.FixtureRequest, warm_hosts: None) -> Iterator[None]:
     """Fail a test that leaves a descriptor open or an object to complain later."""
-    if sys.platform == "win32":
-        yield
-        return
     before = open_descriptors()
     yield
-    # What complains when it is collected (unclosed files, coroutines never awaited)
-    # does so now, in the test that made it.
+    # What complains when it is collected (unclosed files, coroutines never awaited,
+    # exceptions never retrieved) does so now, in the test that made it.
     gc.collect()
+    host = request.node.stash.get(HOST, None)
+    if host is not None:
+        assert not host.complaints, "\n".join(host.complaints)
     # The traceback of a failed test keeps its locals, open files too, alive.
     if not request.node.stash.get(CALL_FAILED, False):
         leaked = leaked_descriptors(before)
         assert not leaked, f"descriptors left open: {leaked}"
+
+
+TESTS_PER_FREEZE = 100  # arbitrary
 
 
 @pytest.hookimpl(trylast=True)
@@ -182,6 +189,17 @@ def pytest_collection_finish() -> None:
     """Keep what is loaded by now out of the collections that follow each test."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Keep pytest's reports out of them as well, which pile up with each test."""
+    result = yield
+    count = item.session.stash[TESTS_DONE] = item.session.stash.get(TESTS_DONE, 0) + 1
+    if count % TESTS_PER_FREEZE == 0:
+        gc.collect()
+        gc.freeze()
+    return result
 
 
 # -- What is collected ----------------------------------------------------------
