@@ -70,6 +70,7 @@ if not TYPE_CHECKING and NATIVE:
         Raw,
         Reader,
         Ready,
+        Text,
         Writer,
         cached_kind,
         close_linked,
@@ -83,7 +84,6 @@ if not TYPE_CHECKING and NATIVE:
         read_into_at,
         split_lines,
     )
-    from headrace._native.py.text import Text
 else:
     from headrace._native.py.buffer import Buffer
     from headrace._native.py.inline import (

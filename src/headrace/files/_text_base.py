@@ -40,8 +40,8 @@ DETACHED: Any = _Detached()
 class TextBase(Text):
     """State of a text file, and who may do something with it when."""
 
-    line_buffering = False
-    write_through = False
+    line_buffering: bool
+    write_through: bool
 
     def __init__(self, buffer: Any) -> None:
         super().__init__()

@@ -7,6 +7,9 @@
 
 #include <string.h>
 
+/* How many attributes are kept for the subclass; see text_members. */
+#define KEPT 25
+
 typedef struct {
     PyObject_HEAD
     hr_state *state;
@@ -15,28 +18,11 @@ typedef struct {
     Py_ssize_t limit;          /* reads up to here need no look; -1: shut */
     Py_ssize_t lines_end;      /* whole lines up to here are handed out; -1: none */
     hr_ends ends;              /* what ends those lines */
-    PyObject *pending;         /* list of accepted str, ASCII alone */
-    Py_ssize_t room;           /* characters that may be added without a look; or -1 */
-    /* Kept for the subclass; see hr_buffer. */
-    Py_ssize_t held;           /* accepted and not handed on, less those since `opened` */
-    Py_ssize_t opened;         /* what room was when it was opened */
-    Py_ssize_t window;         /* what the next lines are cut from, characters */
-    Py_ssize_t base;           /* index of text[0] since text was last dropped */
-    Py_ssize_t searched;       /* text has no line end before this index */
-    Py_ssize_t want;           /* bytes that the last attempt lacks */
-    double ratio;              /* bytes for each character in the last chunk */
-    char seekable, decoded, remembered, line_buffering, write_through;
-    PyObject *buffer, *turns, *decoder, *encoder, *line_end, *segments, *encoded;
-    PyObject *newline, *encoding, *errors, *mode;
+    PyObject *pending;         /* list of accepted pieces: ASCII str, or bytes */
+    Py_ssize_t room;           /* bytes that may be added without a look; or -1 */
+    char utf8;                 /* whether text that is not ASCII is encoded as UTF-8 */
+    PyObject *kept[KEPT];      /* those; NULL where not set */
 } hr_text;
-
-/* The objects that are kept for the subclass, from `buffer` to `mode`. */
-#define KEPT 11
-static PyObject **
-kept(hr_text *self)
-{
-    return &self->buffer;
-}
 
 /* -- Reading ---------------------------------------------------------------- */
 
@@ -162,22 +148,43 @@ text_anext(hr_text *self)
 
 /* -- Writing ---------------------------------------------------------------- */
 
+/* Accept a piece of so many bytes, if there is room. Returns 1; 0 if there is none; -1
+   with an exception. */
+static inline int
+accept(hr_text *self, PyObject *piece, Py_ssize_t size)
+{
+    if (size > self->room) {
+        return 0;
+    }
+    if (PyList_Append(self->pending, piece) < 0) {
+        return -1;
+    }
+    self->room -= size;
+    return 1;
+}
+
 static PyObject *
 text_write_now(hr_state *state, PyObject *owner, PyObject *text,
                PyObject *Py_UNUSED(none))
 {
     hr_text *self = (hr_text *)owner;
-    if (HR_LIKELY(PyUnicode_CheckExact(text) && PyUnicode_IS_ASCII(text))) {
-        Py_ssize_t count = PyUnicode_GET_LENGTH(text);
-        if (count <= self->room) {
-            if (PyList_Append(self->pending, text) < 0) {
-                return NULL;
-            }
-            self->room -= count;
-            return PyLong_FromSsize_t(count);
-        }
+    if (HR_UNLIKELY(!PyUnicode_CheckExact(text) || self->room < 0)) {
+        return Py_NewRef(state->wait);
     }
-    return Py_NewRef(state->wait);
+    Py_ssize_t count = PyUnicode_GET_LENGTH(text);
+    int taken = 0;
+    if (HR_LIKELY(PyUnicode_IS_ASCII(text))) {
+        taken = accept(self, text, count);
+    }
+    else if (self->utf8) {
+        PyObject *data = PyUnicode_AsUTF8String(text);
+        taken = data == NULL ? -1 : accept(self, data, PyBytes_GET_SIZE(data));
+        Py_XDECREF(data);
+    }
+    if (HR_LIKELY(taken > 0)) {
+        return PyLong_FromSsize_t(count);
+    }
+    return taken < 0 ? NULL : Py_NewRef(state->wait);
 }
 
 static const hr_operation writing = {
@@ -309,34 +316,43 @@ static PyGetSetDef text_getset[] = {
     {NULL},
 };
 
+/* The i-th attribute that is kept for the subclass. */
+#define KEEP(name, i) {name, Py_T_OBJECT_EX, offsetof(hr_text, kept[i]), 0, NULL}
+
+/* Attributes of the subclass, kept here whatever they are: a method call on an object
+   whose __dict__ is in use is not specialised by 3.13 and newer, and then costs 50 ns
+   more. One that is missing below is in the __dict__, and all is well but slower. */
 static PyMemberDef text_members[] = {
     {"_pos", Py_T_PYSSIZET, offsetof(hr_text, pos), 0, NULL},
     {"_limit", Py_T_PYSSIZET, offsetof(hr_text, limit), 0, NULL},
     {"_pending", Py_T_OBJECT_EX, offsetof(hr_text, pending), Py_READONLY, NULL},
     {"_room", Py_T_PYSSIZET, offsetof(hr_text, room), 0, NULL},
-    {"_held", Py_T_PYSSIZET, offsetof(hr_text, held), 0, NULL},
-    {"_opened", Py_T_PYSSIZET, offsetof(hr_text, opened), 0, NULL},
-    {"_window", Py_T_PYSSIZET, offsetof(hr_text, window), 0, NULL},
-    {"_base", Py_T_PYSSIZET, offsetof(hr_text, base), 0, NULL},
-    {"_searched", Py_T_PYSSIZET, offsetof(hr_text, searched), 0, NULL},
-    {"_want", Py_T_PYSSIZET, offsetof(hr_text, want), 0, NULL},
-    {"_ratio", Py_T_DOUBLE, offsetof(hr_text, ratio), 0, NULL},
-    {"_seekable", Py_T_BOOL, offsetof(hr_text, seekable), 0, NULL},
-    {"_decoded", Py_T_BOOL, offsetof(hr_text, decoded), 0, NULL},
-    {"_remembered", Py_T_BOOL, offsetof(hr_text, remembered), 0, NULL},
-    {"line_buffering", Py_T_BOOL, offsetof(hr_text, line_buffering), 0, NULL},
-    {"write_through", Py_T_BOOL, offsetof(hr_text, write_through), 0, NULL},
-    {"_buffer", Py_T_OBJECT_EX, offsetof(hr_text, buffer), 0, NULL},
-    {"_turns", Py_T_OBJECT_EX, offsetof(hr_text, turns), 0, NULL},
-    {"_decoder", Py_T_OBJECT_EX, offsetof(hr_text, decoder), 0, NULL},
-    {"_encoder", Py_T_OBJECT_EX, offsetof(hr_text, encoder), 0, NULL},
-    {"_line_end", Py_T_OBJECT_EX, offsetof(hr_text, line_end), 0, NULL},
-    {"_segments", Py_T_OBJECT_EX, offsetof(hr_text, segments), 0, NULL},
-    {"_encoded", Py_T_OBJECT_EX, offsetof(hr_text, encoded), 0, NULL},
-    {"_newline", Py_T_OBJECT_EX, offsetof(hr_text, newline), 0, NULL},
-    {"_encoding", Py_T_OBJECT_EX, offsetof(hr_text, encoding), 0, NULL},
-    {"_errors", Py_T_OBJECT_EX, offsetof(hr_text, errors), 0, NULL},
-    {"mode", Py_T_OBJECT_EX, offsetof(hr_text, mode), 0, NULL},
+    {"_utf8", Py_T_BOOL, offsetof(hr_text, utf8), 0, NULL},
+    KEEP("_ahead", 0),
+    KEEP("_appends", 1),
+    KEEP("_base", 2),
+    KEEP("_buffer", 3),
+    KEEP("_decoded", 4),
+    KEEP("_decoder", 5),
+    KEEP("_encoder", 6),
+    KEEP("_encoding", 7),
+    KEEP("_errors", 8),
+    KEEP("_fetch_size", 9),
+    KEEP("_held", 10),
+    KEEP("_line_end", 11),
+    KEEP("_newline", 12),
+    KEEP("_opened", 13),
+    KEEP("_ratio", 14),
+    KEEP("_remembered", 15),
+    KEEP("_searched", 16),
+    KEEP("_seekable", 17),
+    KEEP("_segments", 18),
+    KEEP("_turns", 19),
+    KEEP("_want", 20),
+    KEEP("_window", 21),
+    KEEP("line_buffering", 22),
+    KEEP("mode", 23),
+    KEEP("write_through", 24),
     {NULL},
 };
 
@@ -393,7 +409,7 @@ text_traverse(hr_text *self, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(self->pending);
     for (int i = 0; i < KEPT; i++) {
-        Py_VISIT(kept(self)[i]);
+        Py_VISIT(self->kept[i]);
     }
     return 0;
 }
@@ -403,7 +419,7 @@ text_clear(hr_text *self)
 {
     /* `text` and `pending` stay: they are in no cycle, and never NULL. */
     for (int i = 0; i < KEPT; i++) {
-        Py_CLEAR(kept(self)[i]);
+        Py_CLEAR(self->kept[i]);
     }
     return 0;
 }
