@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from headrace._errors import UnsupportedOperation
 from headrace._typing import WAIT, Wait
+from headrace.engine import current_engine
 from headrace.files._turns import Turns
 
 
@@ -59,11 +60,33 @@ class FakeBuffer:
         self.closed = False
         self.content = content
         self.log: list[str] = []
+        #: What writing to the file raises.
         self.error: OSError | None = None
+        #: What every call that waits waits for, once `hold()` was called.
+        self._gate: asyncio.Semaphore | None = None
         self._turns = Turns()
         self._waits = waits
         self._room = room
         self._held = b""
+
+    # -- What waits --
+
+    def hold(self) -> None:
+        """Let calls that wait wait for `let_one()` or `let_all()`."""
+        self._gate = asyncio.Semaphore(0)
+
+    async def let_one(self) -> None:
+        """Let one call come back, and return when another one waits, or none does."""
+        assert self._gate is not None
+        self._gate.release()
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+    def let_all(self) -> None:
+        """Let all calls come back, and no later one wait for this."""
+        gate, self._gate = self._gate, None
+        if gate is not None:
+            gate.release()
 
     # -- What is in the file --
 
@@ -112,7 +135,10 @@ class FakeBuffer:
 
     async def _pause(self, what: str) -> None:
         self.log.append(what)
-        await asyncio.sleep(0)
+        if self._gate is None:
+            await current_engine().checkpoint()
+        else:
+            await self._gate.acquire()
 
     async def read1(self, size: int = -1) -> bytes:
         await self._pause("read1")
@@ -144,6 +170,21 @@ class FakeBuffer:
         await self._pause("seek")
         self._store()
         return self.file.seek(offset, whence)
+
+    async def isatty(self) -> bool:
+        return False
+
+    async def readable(self) -> bool:
+        return self.can_read
+
+    async def writable(self) -> bool:
+        return self.can_write
+
+    async def seekable(self) -> bool:
+        return self.can_seek
+
+    def fileno(self) -> int:
+        return 17
 
     async def truncate(self, size: int | None = None) -> int:
         await self._pause("truncate")
