@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from headrace import _native
+from headrace.files import _descriptor
 
 
 @pytest.fixture
@@ -35,4 +36,6 @@ def uncached(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
         "read_into_at",
         lambda *args: real_read_into(*args) if cached() else -1,
     )
+    # The C core makes no inline read by itself, and so asks here.
+    monkeypatch.setattr(_descriptor, "CORE_LIMIT", -1)
     return allow

@@ -29,6 +29,8 @@ class BufferedReading(Buffered, Reader):
         super().__init__(raw, buffer_size)
         self._ahead = buffer_size
         self._cold_ahead = buffer_size
+        # From the first read on, the core reads inline by itself.
+        self._open_reads(WINDOW)
 
     def _freeze(self) -> None:
         self._settle_lines()
