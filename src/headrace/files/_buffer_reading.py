@@ -296,14 +296,14 @@ class BufferedReading(Buffered, Reader):
         self._cold_ahead = self._ahead
 
     async def readlines(self, hint: int | None = -1, /) -> list[bytes]:
-        """Read lines to the end, or until they have *hint* bytes together."""
+        """Read lines to the end, or until they have more than *hint* bytes together."""
         self._check_open("I/O operation on closed file.")
         limit = -1 if hint is None else operator.index(hint)
         if limit <= 0:
             return io.BytesIO(await self.read()).readlines()
         lines: list[bytes] = []
         total = 0
-        while total < limit and (line := await self.readline()):
+        while total <= limit and (line := await self.readline()):
             lines.append(line)
             total += len(line)
         return lines
