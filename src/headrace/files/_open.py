@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import os
 import sys
@@ -10,7 +9,16 @@ import warnings
 from collections.abc import Coroutine, Generator
 from concurrent.futures import Executor
 from types import TracebackType
-from typing import Any, Generic, Literal, NoReturn, TypeAlias, TypeVar, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Generic,
+    Literal,
+    NoReturn,
+    TypeAlias,
+    TypeVar,
+    overload,
+)
 
 from headrace._errors import NotAwaitedError, UnsupportedOperation
 from headrace._typing import (
@@ -22,7 +30,7 @@ from headrace._typing import (
     Opener,
     OpenTextMode,
 )
-from headrace.engine import budget, current_engine
+from headrace.engine import budget, current_engine, running_loop_key
 from headrace.files._buffered import (
     DEFAULT_BUFFER_SIZE,
     WRITE_BUFFER_SIZE,
@@ -39,6 +47,9 @@ from headrace.files._opening import (
 )
 from headrace.files._raw import AsyncFileIO
 from headrace.files._text import AsyncTextIOWrapper
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
 
 F = TypeVar("F")
 
@@ -148,9 +159,9 @@ async def _open_file(
     closefd: bool,
     opener: Opener | None,
     executor: Executor | None,
-    loop: asyncio.AbstractEventLoop | None,
+    loop: AbstractEventLoop | None,
 ) -> AnyFile:
-    if loop is not None and loop is not asyncio.get_running_loop():
+    if loop is not None and loop is not running_loop_key():
         raise RuntimeError("loop= is not the running event loop")
     parsed = _check(file, mode, buffering, encoding, errors, newline, closefd)
     adopted = True
@@ -293,7 +304,7 @@ def open(
     opener: Opener | None = None,
     *,
     executor: Executor | None = None,
-    loop: asyncio.AbstractEventLoop | None = None,
+    loop: AbstractEventLoop | None = None,
 ) -> Opening[AsyncTextIOWrapper]: ...
 @overload
 def open(
@@ -307,7 +318,7 @@ def open(
     opener: Opener | None = None,
     *,
     executor: Executor | None = None,
-    loop: asyncio.AbstractEventLoop | None = None,
+    loop: AbstractEventLoop | None = None,
 ) -> Opening[AsyncFileIO]: ...
 @overload
 def open(
@@ -321,7 +332,7 @@ def open(
     opener: Opener | None = None,
     *,
     executor: Executor | None = None,
-    loop: asyncio.AbstractEventLoop | None = None,
+    loop: AbstractEventLoop | None = None,
 ) -> Opening[AsyncBufferedRandom]: ...
 @overload
 def open(
@@ -335,7 +346,7 @@ def open(
     opener: Opener | None = None,
     *,
     executor: Executor | None = None,
-    loop: asyncio.AbstractEventLoop | None = None,
+    loop: AbstractEventLoop | None = None,
 ) -> Opening[AsyncBufferedWriter]: ...
 @overload
 def open(
@@ -349,7 +360,7 @@ def open(
     opener: Opener | None = None,
     *,
     executor: Executor | None = None,
-    loop: asyncio.AbstractEventLoop | None = None,
+    loop: AbstractEventLoop | None = None,
 ) -> Opening[AsyncBufferedReader]: ...
 @overload
 def open(
@@ -363,7 +374,7 @@ def open(
     opener: Opener | None = None,
     *,
     executor: Executor | None = None,
-    loop: asyncio.AbstractEventLoop | None = None,
+    loop: AbstractEventLoop | None = None,
 ) -> Opening[Any]: ...
 def open(
     file: FileDescriptorOrPath,
@@ -376,7 +387,7 @@ def open(
     opener: Opener | None = None,
     *,
     executor: Executor | None = None,
-    loop: asyncio.AbstractEventLoop | None = None,
+    loop: AbstractEventLoop | None = None,
 ) -> Opening[Any]:
     r"""Open a file: builtin `open()`, to be awaited or entered with `async with`.
 
