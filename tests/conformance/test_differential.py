@@ -56,6 +56,18 @@ ERRORS = [
 ]  # fmt: skip
 
 
+def read1_forgets_writes() -> bool:
+    """Tell whether read1() of io.BufferedRandom overlooks what is still to be written.
+
+    CPython 3.11.7 and 3.12.1 do, 3.13.0 does not; text is read through read1().
+    """
+    with io.BufferedRandom(io.BytesIO(b"abc")) as file:  # type: ignore[arg-type]
+        file.write(b"x")
+        return file.read1(1) != b"b"
+
+
+READ1_FORGETS_WRITES = read1_forgets_writes()
+
 # What io's tell() says between next() and the end of the file or a seek().
 DISABLED = "telling position disabled by next() call"
 
@@ -144,6 +156,9 @@ class Pair:
 
     async def step(self, name: str, *args: Any) -> None:
         """Do one operation on both and compare what came of it."""
+        if READ1_FORGETS_WRITES and name.startswith(("read", "iter", "peek")):
+            with contextlib.suppress(ValueError):
+                self.sync.flush()
         special = getattr(self, f"_do_{name}", None)
         if special is not None:
             await special(*args)
@@ -313,12 +328,17 @@ class Pair:
         await self._compare("writelines", lines)
 
     async def _settle(self) -> None:
-        """Seek to where the text file is, before it is written.
+        """Seek, where a write behind a read depends on the size of buffers.
 
-        After a read, `TextIOWrapper` writes behind the chunk that it has decoded, so
-        without a seek the place depends on the size of that chunk.
+        `TextIOWrapper` writes behind the chunk that it has decoded. `BufferedRandom`
+        in append mode goes on, after a write, in what it read ahead, or else at the
+        end of the file, where the kernel put the data.
         """
-        if self.config.text and self.config.reads and len(self.config.content) > 4096:
+        if not self.config.reads:
+            return
+        if "a" in self.config.mode and not self.config.text:
+            await self._compare("seek", 0, 2)
+        elif self.config.text and len(self.config.content) > 4096:
             place = self._sync("tell")
             await self._compare("seek", 0 if place.error else place.value)
 

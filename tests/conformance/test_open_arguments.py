@@ -247,7 +247,13 @@ MAKE_FD: list[tuple[str, Callable[[], int]]] = [
 ]
 
 
-@pytest.mark.parametrize("closefd", [True, False, 0, 1, "yes", []], ids=repr)
+# Before 3.12 builtin open() took an int, and raised for other truth values.
+TRUE_AND_FALSE = [True, False, 0, 1]
+if sys.version_info >= (3, 12):
+    TRUE_AND_FALSE += ["yes", []]  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("closefd", TRUE_AND_FALSE, ids=repr)
 @pytest.mark.parametrize("make", [m for _, m in MAKE_FD], ids=[i for i, _ in MAKE_FD])
 async def test_closefd_decides_whether_an_adopted_descriptor_is_closed(
     folder: Path, make: Callable[[], int], closefd: Any
@@ -277,7 +283,7 @@ async def test_adopted_descriptor_starts_at_the_kernels_position(folder: Path) -
         assert await file.read(3) == b"e\r\n"
 
 
-@pytest.mark.parametrize("closefd", [False, 0, ""], ids=repr)
+@pytest.mark.parametrize("closefd", [False, 0], ids=repr)
 @pytest.mark.parametrize("file", ["file", b"file", Path("file"), "missing"], ids=repr)
 async def test_closefd_false_needs_a_descriptor(
     folder: Path, file: Any, closefd: Any

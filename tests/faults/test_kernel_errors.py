@@ -133,7 +133,8 @@ WRITE = """
                 failures.append(errno.errorcode[error.errno])
                 assert error.filename == path
         await file.close()
-        assert failures == ([expected] if expected else []), failures
+        # strace counts the calls of each thread, and any worker may make them.
+        assert set(failures) == ({expected} if expected else set()), failures
 
     asyncio.run(main())
     with open(path, "rb") as file:
