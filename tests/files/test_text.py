@@ -663,6 +663,24 @@ async def test_write_after_a_read_goes_where_io_writes_it(tmp_path: Path) -> Non
             assert results[0] == results[1]
 
 
+async def test_calls_at_an_offset_see_what_was_written_and_move_nothing(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes("aé\n".encode() * 10)
+    async with headrace.open(path, "r+", encoding="utf-8") as file:
+        assert await file.readline() == "aé\n"
+        place = await file.tell()
+        assert await file.pread(2, 1) == "é".encode()
+        assert await file.pwrite(b"b", 0) == 1
+        assert await file.tell() == place
+        await file.seek(0)
+        await file.write("xy")
+        assert await file.pread(3, 0) == b"xy\xa9"
+        with await file.mmap() as mapped:
+            assert mapped[:3] == b"xy\xa9"
+
+
 # -- Errors and cancellation --
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import io
 import locale
+import mmap
 import operator
 import os
 import warnings
@@ -22,7 +23,7 @@ from headrace._errors import (
     use_async_for,
     use_async_with,
 )
-from headrace._typing import WAIT, Wait
+from headrace._typing import WAIT, ReadableBuffer, Wait
 from headrace.engine import Shield
 from headrace.files._codec import Cookie, Decoder, Encoder, Segment, find_codec
 from headrace.files._live import holds_data
@@ -382,6 +383,47 @@ class AsyncTextIOWrapper(TextReading, TextWriting):
         await self._drain()
         new_size: int = await self._buffer.truncate(size)
         return new_size
+
+    # -- At an offset ---------------------------------------------------------
+
+    async def pread(self, size: int, offset: int, /) -> bytes:
+        """Read up to *size* bytes at byte *offset*; the file position does not move.
+
+        Bytes, not text: a place in a file need not be between two characters. Sees
+        what was written through this object. See `AsyncFileIO.pread`.
+        """
+        await self._drain_first()
+        data: bytes = await self._buffer.pread(size, offset)
+        return data
+
+    async def pwrite(self, data: ReadableBuffer, offset: int, /) -> int:
+        """Write all of *data*, bytes, at byte *offset*; the position does not move.
+
+        Goes to the kernel at once, after what was written before. See
+        `AsyncFileIO.pwrite`.
+        """
+        await self._drain_first()
+        count: int = await self._buffer.pwrite(data, offset)
+        return count
+
+    async def mmap(
+        self, length: int = 0, *, access: int = mmap.ACCESS_READ, offset: int = 0
+    ) -> mmap.mmap:
+        """Map the file into memory, off the loop; see `AsyncFileIO.mmap`."""
+        await self._drain_first()
+        mapped: mmap.mmap = await self._buffer.mmap(
+            length, access=access, offset=offset
+        )
+        return mapped
+
+    async def _drain_first(self) -> None:
+        """Hand accepted text to the buffer, for calls that name an offset."""
+        self._check_open()
+        if not self._turns.held:
+            self._freeze()
+            self._arm()
+        if self._held:
+            await self._alone(self._drain)
 
     # -- Closing --------------------------------------------------------------
 
