@@ -50,13 +50,14 @@ class TextWriting(TextBase):
 
     def _accept(self, text: str) -> str:
         """Take *text*, encoded if need be; returns it with its line ends translated."""
+        if type(text) is not str:
+            # Of a subclass, whose methods may say anything.
+            text = str.__str__(text)
         if self._line_end and "\n" in text:
             text = text.replace("\n", self._line_end)
         encoder = self._check_writable()
-        if encoder.keeps_ascii and text.isascii():
-            piece: str | bytes = str.__str__(text)  # where it is of a subclass
-        else:
-            piece = encoder.encode(text)
+        keeps = encoder.keeps_ascii and text.isascii()
+        piece = text if keeps else encoder.encode(text)
         if piece:
             self._pending.append(piece)
             self._held += len(piece)
