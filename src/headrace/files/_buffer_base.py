@@ -116,6 +116,7 @@ class Buffered(Buffer):
     async def _exclusive(self, attempt: Callable[..., T | Wait], *args: Any) -> T:
         """Take the turn and repeat *attempt* until it does not answer WAIT."""
         async with self._turns:
+            self.raw._check_open()
             self._freeze()
             try:
                 if self._held:
@@ -184,6 +185,7 @@ class Buffered(Buffer):
     async def _seek_wait(self, offset: int, whence: int = os.SEEK_SET) -> int:
         offset = operator.index(offset)
         async with self._turns:
+            self.raw._check_open()
             self._freeze()
             try:
                 await self._drain()
@@ -233,6 +235,7 @@ class Buffered(Buffer):
             if position is not WAIT:
                 return position
         async with self._turns:
+            self.raw._check_open()
             self._freeze()
             try:
                 place = await self.raw.place()
@@ -266,6 +269,7 @@ class Buffered(Buffer):
         if not self.can_write:
             raise UnsupportedOperation("truncate")
         async with self._turns:
+            self.raw._check_open()
             self._freeze()
             try:
                 await self._drain()
@@ -352,6 +356,7 @@ class Buffered(Buffer):
             if not self._held:
                 return
         async with self._turns:
+            self.raw._check_open()
             self._freeze()
             try:
                 await self._drain()
@@ -370,6 +375,7 @@ class Buffered(Buffer):
         """
         self.raw._check_open()
         async with self._turns:
+            self.raw._check_open()
             self._freeze()
             try:
                 await self._drain()
