@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import Any, TypeVar
@@ -19,7 +20,7 @@ import pytest
 
 from headrace._errors import closed_file, os_error
 from headrace._typing import WAIT, Wait
-from headrace.engine import UNKNOWN, Device
+from headrace.engine import UNKNOWN, Device, Job, budget, current_engine
 from headrace.files._turns import Turns
 
 T = TypeVar("T")
@@ -63,6 +64,44 @@ class SteppedEngine:
             self.run_all()
             await asyncio.sleep(0)
         return task.result()
+
+
+class RunningJob:
+    """A job that a worker has begun and not ended, until the test says `finish()`.
+
+    Args:
+        job: What an engine has submitted.
+        called: Whether its call has been made; else it is about to be.
+    """
+
+    def __init__(self, job: Callable[[], object], *, called: bool = False) -> None:
+        assert isinstance(job, Job)
+        call = job._func
+        assert call is not None
+        self._go = threading.Event()
+        inside = threading.Event()
+
+        def wait() -> None:
+            inside.set()
+            assert self._go.wait(10)
+
+        def held(*args: Any) -> Any:
+            if not called:
+                wait()
+                return call(*args)
+            result = call(*args)
+            wait()
+            return result
+
+        job._func = held
+        self._thread = threading.Thread(target=job)
+        self._thread.start()
+        assert inside.wait(10)
+
+    def finish(self) -> None:
+        """Let the call be made and the job end."""
+        self._go.set()
+        self._thread.join()
 
 
 async def begun(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
@@ -161,7 +200,10 @@ class ScriptedRaw:
     # -- By the engine --
 
     async def breathe(self) -> bool:
-        return False
+        spent = budget.spend(0)
+        if spent:
+            await current_engine().checkpoint()
+        return spent
 
     async def fetch(self, size: int, *, full: bool = False) -> bytes:
         self.calls.append("fetch")

@@ -261,11 +261,12 @@ def test_late_result_of_none_is_discarded_too(caller: Caller) -> None:
     assert caller.discarded == [None]
 
 
-def test_job_without_discard_drops_its_late_result(caller: Caller) -> None:
+def test_job_without_discard_keeps_its_late_result(caller: Caller) -> None:
+    """Who abandoned a read comes back for its bytes."""
     job = caller.job(discards=False)
     job()
     job.drop_result()
-    assert (job.discards, job.result, caller.discarded) == (False, None, [])
+    assert (job.discards, job.result, caller.discarded) == (False, "result", [])
 
 
 def test_abandoning_and_completing_at_once_discards_once() -> None:

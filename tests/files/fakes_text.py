@@ -66,7 +66,7 @@ class FakeBuffer:
         self._gate: asyncio.Semaphore | None = None
         self._turns = Turns()
         self._waits = waits
-        self._room = room
+        self._room = self._buffer_size = room
         self._held = b""
 
     # -- What waits --
@@ -199,6 +199,8 @@ class FakeBuffer:
 
     def close_now(self) -> None:
         """Write and close; closes whatever happens."""
+        if self.closed:
+            return
         try:
             self._store()
         finally:

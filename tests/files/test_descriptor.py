@@ -7,7 +7,6 @@ import errno
 import os
 import select
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from headrace._stats import stats
 from headrace._typing import WAIT
 from headrace.engine import INLINE_LIMIT, budget
 from headrace.files import _calls, _descriptor
-from tests.fakes import SteppedEngine, begun, turns
+from tests.fakes import RunningJob, SteppedEngine, begun, turns
 from tests.files.support import fast, is_open, raw_file, raw_over, slow, until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="inline calls, pipes")
@@ -465,6 +464,35 @@ async def test_cancelled_read_of_a_pipe_keeps_its_bytes(
     await engine.carry(pipe.file.close())
 
 
+async def test_read_of_a_pipe_cancelled_inside_the_call_keeps_its_bytes(
+    pipe: Pipe, engine: SteppedEngine
+) -> None:
+    os.write(pipe.writer, b"0123456789")
+    task = await begun(pipe.file.read(4))
+    await until(lambda: engine.waiting)
+    inside = RunningJob(engine.waiting.popleft())
+    task.cancel()
+    await asyncio.wait([task])
+    inside.finish()
+    assert await engine.carry(pipe.file.read(10)) == b"0123"
+    assert await engine.carry(pipe.file.read(10)) == b"456789"
+    await engine.carry(pipe.file.close())
+
+
+async def test_read_of_an_adopted_file_cancelled_inside_the_call_moves_nothing(
+    path: Path, engine: SteppedEngine
+) -> None:
+    fd = os.open(path, os.O_RDONLY)
+    async with raw_over(fd, device=slow(), adopted=True) as file:
+        task = await begun(file.read(10))
+        inside = RunningJob(engine.waiting.popleft())
+        task.cancel()
+        await asyncio.wait([task])
+        inside.finish()
+        assert await engine.carry(file.read(3)) == CONTENTS[:3]
+        await engine.carry(file.close())
+
+
 async def test_cancelled_read_to_the_end_of_a_pipe_keeps_its_bytes(pipe: Pipe) -> None:
     os.write(pipe.writer, b"first ")
     task = await begun(pipe.file.readall())
@@ -639,30 +667,6 @@ async def test_cancelled_calls_that_are_over_do_not_pile_up(
             claimed.finish()
         assert len(file._in_flight or ()) == 1
         await engine.carry(file.close())
-
-
-class RunningJob:
-    """A job that a worker has begun and not ended: it is inside its call."""
-
-    def __init__(self, job: Callable[[], object]) -> None:
-        self._go = threading.Event()
-        inside = threading.Event()
-        assert hasattr(job, "_func")
-        call = job._func
-
-        def held(*args: Any) -> Any:
-            inside.set()
-            assert self._go.wait(10)
-            return call(*args)
-
-        job._func = held
-        self._thread = threading.Thread(target=job)
-        self._thread.start()
-        assert inside.wait(10)
-
-    def finish(self) -> None:
-        self._go.set()
-        self._thread.join()
 
 
 async def test_close_closes_though_cancelled(path: Path, engine: SteppedEngine) -> None:

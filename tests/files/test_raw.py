@@ -711,4 +711,4 @@ async def test_full_device_has_no_room() -> None:
 async def test_raw_file_is_what_open_gives_without_a_buffer(path: Path) -> None:
     async with open_file(path, "rb", 0) as file:
         assert type(file) is AsyncFileIO
-        assert file.name == path
+        assert file.name == str(path)

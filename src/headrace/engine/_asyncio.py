@@ -117,12 +117,18 @@ class AsyncioHost:
         watched = os.dup(fd)
         try:
             ready = self.signal()
+            blocking = hasattr(os, "get_blocking") and os.get_blocking(fd)
             try:
                 add(watched, ready.set)
             except (OSError, NotImplementedError, ValueError):
                 # EPERM: epoll(7) does not take regular files and some devices.
                 # NotImplementedError: the Proactor loop of Windows.
                 return False
+            finally:
+                if blocking:
+                    # uvloop sets O_NONBLOCK, for everybody who shares the file: the
+                    # terminal's other processes too.
+                    os.set_blocking(fd, True)
             try:
                 await ready.wait()
             finally:

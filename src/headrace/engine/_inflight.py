@@ -90,9 +90,12 @@ class Job:
 
     def drop_result(self) -> None:
         """Undo a success that came too late (close the descriptor, ...)."""
-        discard, result = self._discard, self.result
-        self._discard = self.result = None
-        if discard is not None and self.error is None:
+        discard, self._discard = self._discard, None
+        if discard is None:
+            # Who abandoned the job may come back for its result.
+            return
+        result, self.result = self.result, None
+        if self.error is None:
             discard(result)
 
     # -- On the loop's thread -----------------------------------------------

@@ -167,8 +167,9 @@ def read_for_good(path: str | bytes) -> bytes | int | None:
     Only for a path that stays on the root mount; else as `open_for_reading`.
 
     Returns:
-        The contents; None if it would wait, or cannot be told; or the descriptor of
-        a file that has no name any more, whose closing may wait.
+        The contents; None if it would wait, or cannot be told; or a descriptor: of a
+        file that has no name any more, whose closing may wait, or of a FIFO, whose
+        writer has been let in.
 
     Raises:
         FileNotFoundError: The kernel knows that there is no such file.

@@ -14,7 +14,7 @@ import os
 import warnings
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, SupportsIndex, TypeVar
 
 from headrace._errors import (
     UnsupportedOperation,
@@ -25,7 +25,7 @@ from headrace._errors import (
 )
 from headrace._native import Buffer
 from headrace._typing import WAIT, ReadableBuffer, Wait
-from headrace.engine import Shield
+from headrace.engine import Shield, budget, running_loop_key
 from headrace.files._raw import AsyncFileIO
 
 T = TypeVar("T")
@@ -51,6 +51,7 @@ class Buffered(Buffer):
         if buffer_size <= 0:
             raise ValueError("invalid buffer size")
         self.raw = raw
+        raw.layers = 1
         self._buffer_size = buffer_size
         # One turn for both: what is done with `raw` waits for the buffer.
         self._turns = raw._turns
@@ -97,15 +98,19 @@ class Buffered(Buffer):
 
     async def readable(self) -> bool:
         """Tell whether the file was opened for reading."""
-        return await self.raw.readable()
+        # (io asks whether the file is open only where the answer would be yes.)
+        return self.can_read and await self.raw.readable()
 
     async def writable(self) -> bool:
         """Tell whether the file was opened for writing."""
-        return await self.raw.writable()
+        return self.can_write and await self.raw.writable()
 
     async def seekable(self) -> bool:
         """Tell whether the file supports random access."""
         return await self.raw.seekable()
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        raise TypeError(f"cannot pickle {type(self).__name__!r} object")
 
     def __repr__(self) -> str:
         kind = f"headrace.{type(self).__name__}"
@@ -176,7 +181,7 @@ class Buffered(Buffer):
         if not self.can_seek:
             raise UnsupportedOperation("File or stream is not seekable.")
         offset = operator.index(offset)
-        if not self._ready:
+        if not self._ready or budget.spend():
             return WAIT
         position = self._attempt_seek(offset, whence)
         self._arm()
@@ -188,6 +193,7 @@ class Buffered(Buffer):
             self.raw._check_open()
             self._freeze()
             try:
+                await self.raw.breathe()
                 await self._drain()
                 position = self._attempt_seek(offset, whence)
                 if position is WAIT:
@@ -320,9 +326,8 @@ class Buffered(Buffer):
         if self._ready:
             self._freeze()
             self._arm()
-            if not self._held:
-                return
-        if self.can_write:
+        # (Who holds the turn has brought the count up to date.)
+        if self._held:
             await self.flush()
 
     async def mmap(
@@ -401,6 +406,10 @@ class Buffered(Buffer):
             if not self._held and raw.close_inline():
                 self._drop_ahead()
                 return
+            if running_loop_key() is None:
+                # The loop has ended: nobody is kept waiting.
+                self.close_now()
+                return
         with Shield():
             async with self._turns:
                 # Another task may have closed it while this one waited.
@@ -454,6 +463,7 @@ class Buffered(Buffer):
         raw.owe(self._pending_bytes())
         self._drop_pending()
         self.raw = _DETACHED
+        raw.layers = 0
         return raw
 
     # -- Context and mistakes -------------------------------------------------
@@ -482,7 +492,7 @@ class Buffered(Buffer):
 
     def __del__(self) -> None:
         raw = getattr(self, "raw", None)
-        if raw is None or raw is _DETACHED or raw.closed:
+        if raw is None or raw is _DETACHED or raw.closed or raw.layers > 1:
             return
         if raw.closefd:
             warnings.warn(

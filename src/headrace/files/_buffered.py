@@ -53,8 +53,10 @@ class AsyncBufferedWriter(BufferedWriting):
 
     readinto1 = readinto
 
-    async def readline(self, size: int | None = -1, /) -> NoReturn:
+    async def readline(self, size: int | None = -1, /) -> bytes:
         """Raise UnsupportedOperation: the file is not open for reading."""
+        if size == 0:
+            return b""  # as with io
         raise UnsupportedOperation("read")
 
     async def readlines(self, hint: int | None = -1, /) -> NoReturn:

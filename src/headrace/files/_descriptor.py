@@ -76,6 +76,10 @@ class FileDescriptor(DescriptorJobs):
         self._inline = regular and mode.reading and device.nowait
         self._turns = Turns()
 
+    #: How many files stand on this one: none, a buffered one, and a text file.
+    #: Only the outermost closes when it is collected: in a reference cycle they are
+    #: collected in any order, and the others hold what this one lacks.
+    layers = 0
     #: Whether a special file has positions; None until somebody asks.
     _seekable: bool | None = None
 
@@ -421,7 +425,11 @@ class FileDescriptor(DescriptorJobs):
 
     def put_back(self, data: bytes) -> None:
         """Undo a read that nobody waited for."""
-        if self.can_seek:
+        if not data:
+            return
+        if self._position >= 0:
+            self._position -= len(data)
+        elif self.can_seek:
             os.lseek(self._fd, -len(data), os.SEEK_CUR)
         else:
             self._stash += data

@@ -14,6 +14,7 @@ from headrace._stats import counters
 from headrace._typing import WAIT, ReadableBuffer, StrOrBytesPath, Wait
 from headrace.engine import (
     INLINE_LIMIT,
+    UNKNOWN,
     Lane,
     budget,
     current_engine,
@@ -25,7 +26,12 @@ from headrace.engine import (
 from headrace.files import _calls
 from headrace.files._mode import Mode, parse_mode
 from headrace.files._open import open as open_file
-from headrace.files._opening import READ_FLAGS, may_wait
+from headrace.files._opening import (
+    READ_FLAGS,
+    Descriptor,
+    may_wait,
+    wait_for_writer,
+)
 from headrace.files._text_form import TextForm
 
 T = TypeVar("T")
@@ -85,12 +91,10 @@ async def _read(path: str | bytes, convert: Callable[[bytes], T]) -> T | Wait:
     if budget.spend():
         await current_engine().checkpoint()
     data = read_for_good(path)
-    if isinstance(data, int):
-        # The last close of a deleted file frees its blocks: not here.
-        workers(Lane.WORK).submit(partial(os.close, data))
-        data = None
-    elif data is None:
+    if data is None:
         data = _read_elsewhere(path)
+    if isinstance(data, int):
+        data = await _read_given(data)
     if data is None:
         return await current_engine().run(_read_job, path, convert)
     # Only now: where this way is not taken, os.open() raises the event (PEP 578).
@@ -98,19 +102,37 @@ async def _read(path: str | bytes, convert: Callable[[bytes], T]) -> T | Wait:
     return convert(data)
 
 
-def _read_elsewhere(path: str | bytes) -> bytes | None:
-    """Read a file inline that is on another mount; None if that cannot be."""
+async def _read_given(fd: int) -> bytes | None:
+    """Read the FIFO that was opened; None for another file, whose closing may wait."""
+    status = os.fstat(fd)
+    if not stat.S_ISFIFO(status.st_mode):
+        # The last close of a deleted file frees its blocks: not here.
+        workers(Lane.WORK).submit(partial(os.close, fd))
+        return None
+    reader = await wait_for_writer(Descriptor(fd, status, UNKNOWN))
+    try:
+        async with open_file(fd, "rb", closefd=False) as fifo:
+            return reader.stash + await fifo.read()
+    finally:
+        reader.close()
+
+
+def _read_elsewhere(path: str | bytes) -> bytes | int | None:
+    """Read a file inline that is on another mount; see `read_for_good`."""
     opened = open_for_reading(path)
     if opened is None:
         return None
     fd, status, device = opened
+    if stat.S_ISFIFO(status.st_mode):
+        return fd
+    data = None
     try:
-        if not device.nowait or not stat.S_ISREG(status.st_mode):
-            return None
-        return _read_cached(fd, status.st_size)
+        if device.nowait and stat.S_ISREG(status.st_mode):
+            data = _read_cached(fd, status.st_size)
     finally:
         if not _native.close_linked(fd):
             workers(Lane.WORK).submit(partial(os.close, fd))
+    return data
 
 
 def _read_cached(fd: int, size: int) -> bytes | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import operator
 import os
+import stat
 import sys
 import warnings
 from collections.abc import Coroutine, Generator
@@ -44,6 +46,7 @@ from headrace.files._opening import (
     describe,
     open_descriptor,
     open_inline,
+    wait_for_writer,
 )
 from headrace.files._raw import AsyncFileIO
 from headrace.files._text import AsyncTextIOWrapper
@@ -69,15 +72,21 @@ class Opening(Generic[F]):
     it says what to write instead.
     """
 
-    __slots__ = ("__weakref__", "_arguments", "_file", "_used")
+    __slots__ = ("__weakref__", "_arguments", "_begun", "_file", "_used")
 
     def __init__(self, arguments: tuple[Any, ...]) -> None:
         self._arguments = arguments
         self._file: Any = None
+        #: Whether it has been awaited; and whether a warning is due if it is not.
+        self._begun = False
         self._used = False
 
     async def _open(self) -> F:
-        self._used = True
+        if self._begun:
+            raise RuntimeError(
+                f"{self._call} has been awaited before: each call opens one file, once"
+            )
+        self._begun = self._used = True
         file: Any = await _open_file(*self._arguments)
         self._file = file
         opened: F = file
@@ -165,6 +174,8 @@ async def _open_file(
         raise RuntimeError("loop= is not the running event loop")
     parsed = _check(file, mode, buffering, encoding, errors, newline, closefd)
     adopted = True
+    if not isinstance(file, int):
+        file = os.fspath(file)
     stash = b""
     if isinstance(file, int):
         descriptor = await _adopt(file, parsed, executor)
@@ -176,6 +187,9 @@ async def _open_file(
         if opened is None:
             descriptor = await open_descriptor(file, parsed, opener, executor)
             opened, stash = descriptor.hand_over(), descriptor.stash
+        elif stat.S_ISFIFO(opened[1].st_mode):
+            descriptor = await wait_for_writer(Descriptor(*opened))
+            opened, stash = descriptor.hand_over(), descriptor.stash
         fd, status, device = opened
         adopted = opener is not None
     raw = AsyncFileIO(
@@ -184,7 +198,7 @@ async def _open_file(
         parsed,
         status,
         device,
-        closefd=closefd,
+        closefd=bool(closefd),
         adopted=adopted,
         executor=executor,
     )
@@ -194,7 +208,11 @@ async def _open_file(
         if parsed.appending and raw.can_seek:
             # So that tell() is right before the first write, as with io.FileIO.
             os.lseek(raw.fileno(), 0, os.SEEK_END)
-        return _layers(raw, parsed, buffering, encoding, errors, newline)
+        opened_file = _layers(raw, parsed, buffering, encoding, errors, newline)
+        if isinstance(opened_file, AsyncTextIOWrapper):
+            # As it was given, "w+" and "rt" too: so it is with io.TextIOWrapper.
+            opened_file.mode = mode
+        return opened_file
     except BaseException:
         await raw.close()
         raise
@@ -211,7 +229,13 @@ def _check(
 ) -> Mode:
     """Refuse what builtin `open()` refuses, in its order and its words."""
     if not isinstance(file, int):
-        os.fspath(file)  # raises the TypeError
+        _check_path(os.fspath(file))
+    elif isinstance(file, bool) and sys.version_info >= (3, 13):
+        warnings.warn("bool is used as a file descriptor", RuntimeWarning, stacklevel=4)
+    elif file > _INT_MAX:
+        raise TypeError("expected str, bytes or os.PathLike object, not int")
+    if not -_INT_MAX <= operator.index(buffering) <= _INT_MAX:
+        raise OverflowError("Python int too large to convert to C int")
     if mode.__class__ is str and encoding is errors is newline is None:
         parsed = parse_mode(mode)
     else:
@@ -225,11 +249,18 @@ def _check(
         )
     if buffering == 0 and parsed.text:
         raise ValueError("can't have unbuffered text I/O")
-    if buffering < -1:
-        raise ValueError("invalid buffering size")
     if not closefd and not isinstance(file, int):
         raise ValueError("Cannot use closefd=False with file name")
     return parsed
+
+
+#: The largest C int, which open() takes for descriptors and sizes.
+_INT_MAX = 2**31 - 1
+
+
+def _check_path(path: str | bytes) -> None:
+    if (b"\0" if isinstance(path, bytes) else "\0") in path:  # type: ignore[operator]
+        raise ValueError("embedded null byte")
 
 
 def _check_strings(
@@ -246,6 +277,8 @@ def _check_strings(
                 f"open() argument {name!r} must be str or None, "
                 f"not {type(value).__name__}"
             )
+        if value is not None and "\0" in value:
+            raise ValueError("embedded null character")
     parsed = parse_mode(mode)
     for name, value in optional.items():
         if value is not None and not parsed.text:

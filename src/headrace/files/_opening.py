@@ -85,16 +85,16 @@ def open_inline(
 ) -> tuple[int, Status | os.stat_result, Device] | None:
     """Open *file* for reading without waiting: its descriptor and what is known of it.
 
-    None if that cannot be, or if it is no regular file.
+    None if that cannot be, or if it is neither a regular file nor a FIFO. A FIFO's
+    writer has been let in by that, but may not be there yet: `wait_for_writer`.
     """
     path = os.fspath(file)
     opened = open_for_reading(path)
     if opened is None:
         return None
     fd, status, _ = opened
-    if not stat.S_ISREG(status.st_mode):
-        # A FIFO, opened without waiting for its writer, a directory, a device: by
-        # the book, from the beginning.
+    if not stat.S_ISREG(status.st_mode) and not stat.S_ISFIFO(status.st_mode):
+        # A directory or a device: by the book, from the beginning.
         os.close(fd)
         return None
     try:
@@ -170,13 +170,20 @@ async def _open_special(file: Any, mode: Mode) -> Descriptor:
     if not mode.reading:
         return await _until_found(partial(_look_for_reader, path, mode), _discard)
     reader = await engine.run(_open_fifo, path, mode, discard=_discard)
+    return await wait_for_writer(reader)
+
+
+async def wait_for_writer(reader: Descriptor) -> Descriptor:
+    """Wait until the FIFO that was opened for reading has a writer.
+
+    Cancellation: takes effect at once; the descriptor is closed.
+    """
     try:
-        await _until_found(partial(_look_for_writer, reader))
+        return await _until_found(partial(_look_for_writer, reader))
     except BaseException:
         # Explicitly: the traceback keeps the object alive.
         reader.close()
         raise
-    return reader
 
 
 async def _until_found(

@@ -10,7 +10,7 @@ import operator
 import os
 import warnings
 from types import TracebackType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, SupportsIndex
 
 from headrace._errors import (
     UnsupportedOperation,
@@ -21,10 +21,21 @@ from headrace._errors import (
 )
 from headrace._platform import IS_LINUX
 from headrace._typing import WAIT, ReadableBuffer, WriteableBuffer
-from headrace.engine import INLINE_LIMIT, Shield, budget, current_engine
+from headrace.engine import (
+    INLINE_LIMIT,
+    Shield,
+    budget,
+    current_engine,
+    running_loop_key,
+)
 from headrace.files import _calls
 from headrace.files._chunks import Chunks
 from headrace.files._descriptor import FileDescriptor
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 
 class AsyncFileIO(FileDescriptor):
@@ -72,6 +83,9 @@ class AsyncFileIO(FileDescriptor):
         """Tell whether the file supports random access."""
         self._check_open()
         return self.can_seek
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        raise TypeError(f"cannot pickle {type(self).__name__!r} object")
 
     def __repr__(self) -> str:
         if self.closed:
@@ -140,11 +154,15 @@ class AsyncFileIO(FileDescriptor):
         limit = -1 if size is None else operator.index(size)
         self._check_open()
         line = bytearray()
-        while limit < 0 or len(line) < limit:
-            byte = await self.read(1)
-            line += byte
-            if not byte or byte == b"\n":
-                break
+        try:
+            while limit < 0 or len(line) < limit:
+                byte = await self.read(1)
+                line += byte
+                if not byte or byte == b"\n":
+                    break
+        except BaseException:
+            self.put_back(bytes(line))
+            raise
         return bytes(line)
 
     async def readlines(self, hint: int | None = -1, /) -> list[bytes]:
@@ -152,11 +170,15 @@ class AsyncFileIO(FileDescriptor):
         self._check_open()
         lines: list[bytes] = []
         total = 0
-        while line := await self.readline():
-            lines.append(line)
-            total += len(line)
-            if hint is not None and 0 < hint < total:
-                break
+        try:
+            while line := await self.readline():
+                lines.append(line)
+                total += len(line)
+                if hint is not None and 0 < hint < total:
+                    break
+        except BaseException:
+            self.put_back(b"".join(lines))
+            raise
         return lines
 
     def __aiter__(self) -> AsyncFileIO:
@@ -176,9 +198,13 @@ class AsyncFileIO(FileDescriptor):
 
     async def _read_exactly(self, size: int) -> bytes:
         pieces: list[bytes] = []
-        while size and (data := await self.read(size)):
-            pieces.append(data)
-            size -= len(data)
+        try:
+            while size and (data := await self.read(size)):
+                pieces.append(data)
+                size -= len(data)
+        except BaseException:
+            self.put_back(b"".join(pieces))
+            raise
         return b"".join(pieces)
 
     async def pread(self, size: int, offset: int, /) -> bytes:
@@ -288,7 +314,7 @@ class AsyncFileIO(FileDescriptor):
         offset = _whole(offset, "offset")
         self._check_writable()
         self._check_positions()
-        if self._mode.appending:
+        if self._appends():
             raise UnsupportedOperation(
                 "pwrite() on a file in append mode would ignore its offset"
             )
@@ -302,6 +328,12 @@ class AsyncFileIO(FileDescriptor):
             if error is not None:
                 raise self._named(error)
         return count
+
+    def _appends(self) -> bool:
+        if self._position >= 0 or fcntl is None:
+            return self._mode.appending
+        # An adopted descriptor: whoever opened it may have asked for it.
+        return bool(fcntl.fcntl(self._fd, fcntl.F_GETFL) & os.O_APPEND)
 
     async def truncate(self, size: int | None = None, /) -> int:
         """Resize the file to *size* bytes, by default to the position.
@@ -412,6 +444,10 @@ class AsyncFileIO(FileDescriptor):
                 return
             if self.close_inline():
                 return
+            if running_loop_key() is None:
+                # The loop has ended: nobody is kept waiting.
+                self.close_now()
+                return
         with Shield():
             async with self._turns:
                 if not self.closed:
@@ -462,7 +498,7 @@ class AsyncFileIO(FileDescriptor):
 
     def __del__(self) -> None:
         # __init__ may have failed before there was anything to close.
-        if getattr(self, "closed", True):
+        if getattr(self, "closed", True) or self.layers:
             return
         if self.closefd:
             warnings.warn(

@@ -24,10 +24,10 @@ from headrace._errors import (
     use_async_with,
 )
 from headrace._typing import WAIT, ReadableBuffer, Wait
-from headrace.engine import Shield
+from headrace.engine import Shield, running_loop_key
 from headrace.files._codec import Cookie, Decoder, Encoder, Segment, find_codec
 from headrace.files._live import holds_data
-from headrace.files._text_base import DETACHED
+from headrace.files._text_base import DETACHED, note_layers
 from headrace.files._text_reading import FETCH_SIZE, TextReading
 from headrace.files._text_writing import TextWriting
 
@@ -436,13 +436,17 @@ class AsyncTextIOWrapper(TextReading, TextWriting):
         Cancellation: the file is written and closed first.
         """
         buffer = self._buffer
-        if buffer.closed:
-            return
         if not self._turns.held:
+            if buffer.closed:
+                return
             self._freeze()
             if not self._held:
                 self._drop_text()
                 await buffer.close()
+                return
+            if running_loop_key() is None:
+                # The loop has ended: nobody is kept waiting.
+                self.close_now()
                 return
         with Shield():
             async with self._turns:
@@ -488,6 +492,7 @@ class AsyncTextIOWrapper(TextReading, TextWriting):
         self._hand_on_for("detach()")
         self._drop_text()
         self._buffer = DETACHED
+        note_layers(buffer, 1)
         if self._remembered:
             holds_data(buffer)
         return buffer

@@ -15,13 +15,15 @@ from headrace._native import Text
 from headrace._typing import WAIT, Wait
 from headrace.engine import WINDOW, budget, current_engine
 from headrace.files._codec import Decoder, Encoder, Segment
+from headrace.files._raw import AsyncFileIO
 from headrace.files._turns import Turns
 
 T = TypeVar("T")
 
-#: How much encoded text is held back before the buffer below gets it. Arbitrary, and
-#: no more than that buffer takes at once by default.
-HOLD = 64 * 1024  # bytes
+#: How much text is held back at least before the buffer below gets it: CPython's
+#: number. Where that buffer is larger, half as much again as it holds: what comes then
+#: is more than it takes, and goes through it in one piece and one job.
+_LEAST_HELD = 8192  # bytes
 #: The first lines after something else was read are cut from this much, so that a
 #: program that reads a line here and there pays for no more.
 FIRST_WINDOW = 1024  # characters
@@ -37,6 +39,13 @@ class _Detached:
 DETACHED: Any = _Detached()
 
 
+def note_layers(buffer: Any, layers: int) -> None:
+    """Tell the raw file under *buffer* how many files stand on it."""
+    raw = getattr(buffer, "raw", None)
+    if isinstance(raw, AsyncFileIO):
+        raw.layers = layers
+
+
 class TextBase(Text):
     """State of a text file, and who may do something with it when."""
 
@@ -47,6 +56,7 @@ class TextBase(Text):
         super().__init__()
         # Any: which methods it has depends on the mode, and so do those used here.
         self._buffer = buffer
+        note_layers(buffer, 2)
         self._turns = Turns()
         self._seekable = bool(buffer.can_seek)
         # -- The codec, for each side that the file has.
@@ -66,6 +76,8 @@ class TextBase(Text):
         #: since it was opened; and what `_room` was then.
         self._held = 0
         self._opened = 0
+        #: How much it may be.
+        self._most_held = max(_LEAST_HELD, buffer._buffer_size * 3 // 2)
 
     async def _exclusive(self, attempt: Callable[..., T | Wait], *args: Any) -> T:
         """Take the turn and repeat *attempt* until it does not answer WAIT."""
@@ -135,7 +147,8 @@ class TextBase(Text):
             and not (self._line_end or self.line_buffering or self.write_through)
             and not (self._decoded or self._segments)
         ):
-            self._room = self._opened = min(max(HOLD - self._held, 0), WINDOW)
+            room = min(self._most_held - self._held, WINDOW)
+            self._room = self._opened = max(room, 0)
 
     def _check_open(self) -> None:
         if self._buffer.closed:

@@ -9,7 +9,7 @@ from headrace._stats import counters
 from headrace._typing import WAIT, Wait
 from headrace.engine import Shield, budget
 from headrace.files._live import holds_data
-from headrace.files._text_base import HOLD, TextBase
+from headrace.files._text_base import TextBase
 
 
 class TextWriting(TextBase):
@@ -30,9 +30,9 @@ class TextWriting(TextBase):
             return WAIT
         self._freeze()
         count = len(text)
-        if budget.spend() or count >= HOLD:
+        if budget.spend() or count >= self._most_held:
             return WAIT
-        if self._held + count > HOLD and not self._try_drain():
+        if self._held + count > self._most_held and not self._try_drain():
             return WAIT
         self._accept(text)
         self._arm()
@@ -44,7 +44,7 @@ class TextWriting(TextBase):
 
     async def _write(self, text: str) -> None:
         await self._breathe()
-        if self._held + len(text) > HOLD:
+        if self._held + len(text) > self._most_held:
             await self._drain()
         await self._pass_on(self._accept(text))
 
@@ -80,7 +80,7 @@ class TextWriting(TextBase):
     async def _pass_on(self, text: str) -> None:
         """Hand on what was accepted, if *text* or the settings ask for it."""
         flushing = self.line_buffering and ("\n" in text or "\r" in text)
-        if flushing or self.write_through or self._held >= HOLD:
+        if flushing or self.write_through or self._held >= self._most_held:
             await self._drain()
         if flushing:
             await self._buffer.flush()
@@ -128,7 +128,7 @@ class TextWriting(TextBase):
             return
         if await self._breathe() and self._try_drain():
             return
-        # Emptied first, so that the buffer need not put two large pieces together.
+        # What the buffer has comes first: until that is written, nothing is added.
         await self._buffer.flush()
         if self._try_drain():
             return

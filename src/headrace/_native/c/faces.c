@@ -227,8 +227,9 @@ face_read_file(PyObject *module, PyObject *const *args, Py_ssize_t count)
     if (fd < 0) {
         return PyLong_FromLong(fd);
     }
-    if (status.links == 0) {
-        /* Closing it frees its blocks, which may wait: that is up to the caller. */
+    if (status.links == 0 || (status.mode & 0170000) == 0010000) {
+        /* Closing what has no name any more frees its blocks, which may wait; and a
+           FIFO's writer has been let in by opening it. Both are up to the caller. */
         PyObject *left = PyLong_FromLong(fd);
         if (left == NULL) {
             hr_inline_close(fd);

@@ -203,11 +203,12 @@ def read_file(path: bytes, resolve: int, limit: int) -> bytes | int:
 
     Returns:
         The contents; or, where they cannot be had without waiting, the negative
-        errno: -EAGAIN, or what the kernel says. 0 or more is a descriptor of a file
-        that has no name any more, for the caller to close where that may wait.
+        errno: -EAGAIN, or what the kernel says. 0 or more is a descriptor for the
+        caller: of a file that has no name any more, whose closing may wait; or of a
+        FIFO, whose writer has been let in.
     """
     fd, _, mode, links, size = open_regular(path, resolve)
-    if fd < 0 or not links:
+    if fd < 0 or not links or stat.S_ISFIFO(mode):
         return fd
     try:
         if not stat.S_ISREG(mode) or size >= limit:

@@ -4,13 +4,16 @@ Twin of `c/lines.c`. Plain functions; they keep nothing. *newline* is the readin
 of `open()`'s argument: None (line ends are translated, so only ``"\n"`` is left), ""
 (``"\n"``, ``"\r"`` and ``"\r\n"``, as they came), or the one line end there is.
 
-`str.splitlines` also splits at form feeds, U+2028 and others, which end no line in a
-file. It is used, and the number of lines shows whether there were any.
+`str.splitlines` is used where it may be: it also splits at form feeds, U+2028 and
+others, which end no line in a file.
 """
 
 from __future__ import annotations
 
 import io
+
+#: Where `str.splitlines` splits, and a file does not.
+_ODD = "\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
 
 
 def find_line_end(text: str, start: int, newline: str | None) -> int:
@@ -57,19 +60,18 @@ def last_line_end(text: str, start: int, stop: int, newline: str | None) -> int:
 def split_lines(text: str, newline: str | None) -> list[str]:
     """Cut *text* behind each line end; the last piece may be without one."""
     if not newline or newline == "\n":
-        lines = text.splitlines(True)
-        if len(lines) != _count_lines(text, newline):
-            lines = io.StringIO(text, "\n" if newline is None else newline).readlines()
-        return lines
+        if _splits_right(text, newline):
+            return text.splitlines(True)
+        return io.StringIO(text, "\n" if newline is None else newline).readlines()
     # With these two line ends, StringIO would translate.
     *lines, rest = text.split(newline)
     lines = [line + newline for line in lines]
     return [*lines, rest] if rest else lines
 
 
-def _count_lines(text: str, newline: str | None) -> int:
-    ends = text.count("\n")
-    if newline == "":
-        ends += text.count("\r") - text.count("\r\n")
-    closed = text.endswith("\n") or (newline == "" and text.endswith("\r"))
-    return ends + (not closed and text != "")
+def _splits_right(text: str, newline: str | None) -> bool:
+    # Each look takes a tenth of the time that counting the lines would.
+    for odd in _ODD:
+        if odd in text:
+            return False
+    return newline == "" or "\r" not in text
