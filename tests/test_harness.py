@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+# One process runs BAD_TESTS, once, where pytest-xdist has several (--dist loadgroup).
+pytestmark = pytest.mark.xdist_group("harness")
+
 ROOT = Path(__file__).parent.parent
 
 BAD_TESTS = """
