@@ -223,6 +223,24 @@ def test_slow_peer_gets_less_to_do(inputs: Inputs, run: Callable[..., Any]) -> N
     assert slow.items < quick.items / 10
 
 
+def test_one_slow_try_does_not_make_the_passes_short(
+    inputs: Inputs, run: Callable[..., Any]
+) -> None:
+    class SlowAtFirst(Builtin):
+        tries = 0
+
+        async def stat(self, work: Work) -> object:
+            self.tries += 1
+            if self.tries == 1:
+                time.sleep(0.02)
+            return await super().stat(work)
+
+    plan = Plan(rounds=1, pass_s=0.01, lateness_s=0.01)
+    peers = [Builtin(), SlowAtFirst()]
+    usual, late = measure_row(Stat(inputs), peers, plan, run, no_progress)
+    assert late.items > usual.items / 10
+
+
 def test_unknown_peer_is_named() -> None:
     with pytest.raises(ValueError, match="no such peer: aiofile "):
         find_peers(["aiofile"])
