@@ -118,11 +118,8 @@ async def outcomes(module: Any, path: Path, mode: str, buffering: int) -> list[A
 @pytest.mark.parametrize("mode", ["r", "r+", "w", "w+", "a", "a+", "x"])
 @pytest.mark.parametrize("kind", ["text", "binary", "raw"])
 async def test_every_step_gives_what_aiofiles_gives(
-    mode: str, kind: str, tmp_path: Path, request: pytest.FixtureRequest
+    mode: str, kind: str, tmp_path: Path
 ) -> None:
-    if (mode, kind) == ("w+", "text"):
-        reason = "headrace.open(path, 'w+').mode is 'r+', where io says 'w+'"
-        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
     path = tmp_path / "file"
     mode = mode if kind == "text" else mode + "b"
     buffering = 0 if kind == "raw" else -1

@@ -460,10 +460,9 @@ ready_am_send(hr_ready *self, PyObject *value, PyObject **result)
 static PyObject *
 ready_await(hr_ready *self)
 {
-    if (HR_UNLIKELY(self->begun)) {
-        PyErr_SetString(PyExc_RuntimeError, self->inner != NULL
-                                                ? "coroutine is being awaited already"
-                                                : "cannot reuse already awaited coroutine");
+    /* Not while it waits: anext(file, default) asks anew each time it is resumed. */
+    if (HR_UNLIKELY(self->begun && self->inner == NULL)) {
+        PyErr_SetString(PyExc_RuntimeError, "cannot reuse already awaited coroutine");
         return NULL;
     }
     return Py_NewRef(self);
