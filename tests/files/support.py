@@ -41,10 +41,16 @@ def raw_over(
 async def raw_file(
     path: Path, mode: str = "rb", device: Device | None = None, **how: Any
 ) -> AsyncIterator[AsyncFileIO]:
-    """Open *path*, give a raw file over the descriptor, and close it."""
+    """Open *path*, give a raw file over the descriptor, and close it.
+
+    Closes without a job, so that a test that fails does not wait for one for ever.
+    """
     fd = os.open(path, parse_mode(mode).flags, 0o666)
-    async with raw_over(fd, mode, device, name=str(path), **how) as file:
+    file = raw_over(fd, mode, device, name=str(path), **how)
+    try:
         yield file
+    finally:
+        file.close_now()
 
 
 def is_open(fd: int) -> bool:

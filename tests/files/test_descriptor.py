@@ -341,11 +341,12 @@ async def test_store_tells_what_has_reached_the_file(
         os.pwrite(fd, data[:3], offset)
         return 3, OSError(errno.ENOSPC, "full")
 
-    monkeypatch.setattr(_calls, "write_all", fail)
     counts: list[int] = []
     async with raw_file(path, "r+b") as file:
-        with pytest.raises(OSError, match="full") as caught:
-            await file.store(b"0123456789", counts.append)
+        with monkeypatch.context() as full:
+            full.setattr(_calls, "write_all", fail)
+            with pytest.raises(OSError, match="full") as caught:
+                await file.store(b"0123456789", counts.append)
         assert await file.tell() == 3
     assert (counts, caught.value.filename) == ([3], str(path))
 

@@ -118,6 +118,9 @@ class Buffered(Buffer):
 
     # -- The turn -------------------------------------------------------------
 
+    #: Whether a pwrite() changed what whoever has the turn may have read ahead.
+    _outdated = False
+
     async def _exclusive(self, attempt: Callable[..., T | Wait], *args: Any) -> T:
         """Take the turn and repeat *attempt* until it does not answer WAIT."""
         async with self._turns:
@@ -139,6 +142,10 @@ class Buffered(Buffer):
 
     def _thaw(self) -> None:
         """Open the fast paths again, unless somebody else has the turn next."""
+        if self._outdated:
+            self._outdated = False
+            self._freeze()
+            self._forget_ahead()
         if not self._turns.contended:
             self._arm()
 
@@ -319,6 +326,8 @@ class Buffered(Buffer):
                 self._freeze()
                 self._forget_ahead()
                 self._arm()
+            else:
+                self._outdated = True
 
     async def _write_out(self) -> None:
         """Write what is pending, so that calls that name an offset see it."""
