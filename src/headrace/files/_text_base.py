@@ -72,6 +72,8 @@ class TextBase(Text):
         #: Whether a chunk was decoded since the text was last dropped.
         self._decoded = False
         # -- Writing
+        self.line_buffering = False
+        self.write_through = False
         #: How much was accepted and not handed on, less what came by the fast path
         #: since it was opened; and what `_room` was then.
         self._held = 0

@@ -28,20 +28,47 @@ class Text:
     closed or detached, and wherever more than the fast path does has to be done.
     """
 
-    # Slots, because a dict of this many attributes is slow.
+    # All that the subclass keeps has a slot as well, for its dict to stay empty: a
+    # method of an object with a dict of that size is slow to look up in 3.13.
     __slots__ = (
+        "_ahead",
+        "_appends",
+        "_base",
         "_batch",
         "_batch_end",
+        "_buffer",
         "_counted",
+        "_decoded",
+        "_decoder",
+        "_encoder",
+        "_encoding",
+        "_errors",
+        "_fetch_size",
         "_has_lines",
+        "_held",
         "_limit",
+        "_line_end",
         "_lines",
+        "_most_held",
+        "_newline",
+        "_opened",
         "_pending",
         "_pos",
         "_push",
+        "_ratio",
+        "_remembered",
         "_room",
+        "_searched",
+        "_seekable",
+        "_segments",
         "_text",
+        "_turns",
         "_utf8",
+        "_want",
+        "_window",
+        "line_buffering",
+        "mode",
+        "write_through",
     )
 
     def __init__(self) -> None:
