@@ -22,7 +22,14 @@ from rich.console import Console
 from headrace._bench import chart, memory, report
 from headrace._bench.inputs import Inputs, file_system, tree_files
 from headrace._bench.lateness import Lateness, watch
-from headrace._bench.measure import Plan, Result, evidence_of, measure_row, steps_of
+from headrace._bench.measure import (
+    LEAST_ROUNDS,
+    Plan,
+    Result,
+    evidence_of,
+    measure_row,
+    steps_of,
+)
 from headrace._bench.peers import PEER_NAMES, Missing, Work, find_peers, ignore
 from headrace._bench.peers.builtin_peer import Builtin
 from headrace._bench.rows import ROWS, Create, Digest, Lines, Row, Stat, Tree, Write
@@ -239,6 +246,16 @@ def test_one_slow_try_does_not_make_the_passes_short(
     peers = [Builtin(), SlowAtFirst()]
     usual, late = measure_row(Stat(inputs), peers, plan, run, no_progress)
     assert late.items > usual.items / 10
+
+
+def test_rounds_are_left_out_where_time_runs_out(
+    inputs: Inputs, run: Callable[..., Any]
+) -> None:
+    plan = Plan(rounds=6, pass_s=0.001, lateness_s=0.001)
+    steps: list[str] = []
+    (result,) = measure_row(Stat(inputs), [Builtin()], plan, run, steps.append, 0.0)
+    assert len(result.times_us) == len(result.ratios) == LEAST_ROUNDS
+    assert len(steps) == steps_of([Builtin()], plan)
 
 
 def test_unknown_peer_is_named() -> None:
@@ -519,6 +536,12 @@ def test_busy_machine_is_told(outcome: report.Outcome) -> None:
     outcome.results[0].times_us = [1.0, 1.1, 4.0]
     outcome.results[3].times_us = [1.0, 1.1, 3.0]
     assert "even builtin open() took up to 3.5×" in " ".join(shown(outcome).split())
+
+
+def test_number_of_rounds_is_that_of_the_figures(outcome: report.Outcome) -> None:
+    assert "Medians of 3 interleaved rounds" in shown(outcome)
+    outcome.results[1].times_us *= 2
+    assert "Medians of 3 to 6 interleaved rounds" in shown(outcome)
 
 
 def test_json_has_every_figure(outcome: report.Outcome) -> None:

@@ -137,7 +137,7 @@ def _words(figure: Any, axes: Any, outcome: Outcome) -> None:
         columnspacing=1.4,
     )
     figure.supxlabel(
-        f"Medians of {outcome.plan.rounds} interleaved rounds; thin lines: least to "
+        f"Medians of {outcome.rounds} interleaved rounds; thin lines: least to "
         f"most. Warm page cache on {facts['made_files']['file_system']}, "
         f"{facts['python']}, {facts['loop']}, {facts['system']}, {facts['cpus']} CPUs.",
         x=0.012,

@@ -7,6 +7,7 @@ import asyncio
 import dataclasses
 import gc
 import json
+import math
 import shlex
 import sys
 import time
@@ -108,10 +109,13 @@ def _measure(
 ) -> Outcome:
     plan = QUICK if arguments.quick else FULL
     if arguments.rounds:
-        plan = dataclasses.replace(plan, rounds=arguments.rounds)
+        plan = dataclasses.replace(plan, rounds=arguments.rounds, time_s=math.inf)
     if arguments.pass_time:
         plan = dataclasses.replace(
-            plan, pass_s=arguments.pass_time, lateness_s=2 * arguments.pass_time
+            plan,
+            pass_s=arguments.pass_time,
+            lateness_s=2 * arguments.pass_time,
+            time_s=math.inf,
         )
     rows = [row(inputs) for row in ROWS if row.name in arguments.rows]
     outcome = Outcome(
@@ -134,8 +138,13 @@ def _measure(
         def run_on_host(coroutine: Coroutine[Any, Any, Any]) -> Any:
             return host.run(coroutine)
 
-        for row in rows:
-            outcome.results += measure_row(row, peers, plan, run_on_host, step)
+        start = time.perf_counter()
+        for number, row in enumerate(rows, 1):
+            # What one row leaves over is for those behind it.
+            deadline = start + plan.time_s * number / len(rows)
+            outcome.results += measure_row(
+                row, peers, plan, run_on_host, step, deadline
+            )
         if outcome.memory_size:
             outcome.memory = measure_memory(
                 peers, inputs.scratch, outcome.memory_size, arguments.loop, step

@@ -8,7 +8,7 @@ For one row, in this order:
    got what builtin `open()` gets from the same work.
 3. The rounds: in each, every peer does one timed pass, in an order that rotates. The
    ratio to builtin is taken within a round, so that a machine that is slower for a
-   while is slower for both.
+   while is slower for both. Where time runs out, there are fewer rounds.
 4. Each peer does one more pass with a heartbeat on the loop. This pass is not timed:
    the heartbeat takes time itself.
 """
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import math
 import statistics
 import time
 from collections.abc import Callable, Coroutine, Sequence
@@ -34,14 +35,20 @@ class Plan:
     """How much is measured."""
 
     rounds: int
+    """Rounds in each row, if there is time; never fewer than `LEAST_ROUNDS`, if it
+    is not fewer itself."""
     pass_s: float
     """Seconds that one timed pass should take."""
     lateness_s: float
     """Seconds that the pass with the heartbeat should take."""
+    time_s: float = math.inf
+    """Seconds for all rows: where a slow or busy machine takes longer, rounds are
+    left out."""
 
 
-QUICK = Plan(rounds=5, pass_s=0.05, lateness_s=0.12)
-FULL = Plan(rounds=9, pass_s=0.3, lateness_s=0.6)
+LEAST_ROUNDS = 3
+QUICK = Plan(rounds=5, pass_s=0.05, lateness_s=0.12, time_s=35)
+FULL = Plan(rounds=9, pass_s=0.3, lateness_s=0.6, time_s=300)
 
 
 @dataclass
@@ -91,7 +98,12 @@ def steps_of(peers: Sequence[Peer], plan: Plan) -> int:
 
 
 def measure_row(
-    row: Row, peers: Sequence[Peer], plan: Plan, run: Run, progress: Progress
+    row: Row,
+    peers: Sequence[Peer],
+    plan: Plan,
+    run: Run,
+    progress: Progress,
+    deadline: float = math.inf,
 ) -> list[Result]:
     """Measure one row.
 
@@ -100,7 +112,8 @@ def measure_row(
         peers: Who does it; the first is the reference.
         plan: How much.
         run: Runs a coroutine on the loop.
-        progress: Is called `steps_of(peers, plan)` times.
+        progress: Is called `steps_of(peers, plan)` times, rounds left out included.
+        deadline: When the row should be done, by `time.perf_counter()`.
 
     Returns:
         One result for each peer, in the order of *peers*. What a peer raises is in
@@ -116,16 +129,15 @@ def measure_row(
             if peer is not reference:
                 _verify(row, peer, result.items, expected, run)
         progress(f"{row.title}: checking {peer.name}")
-    runners = [pair for pair in zip(peers, results, strict=True) if not pair[1].failure]
-    for number in range(plan.rounds):
-        first = number % max(1, len(runners))
-        for peer, result in runners[first:] + runners[:first]:
-            with _FailuresGoTo(result):
-                if not result.failure:
-                    _timed_pass(row, peer, result, expected, run)
-            progress(f"{row.title}: round {number + 1}, {peer.name}")
-        for _ in range(len(peers) - len(runners)):
-            progress(row.title)
+    _rounds(
+        row,
+        list(zip(peers, results, strict=True)),
+        plan,
+        expected,
+        run,
+        progress,
+        deadline,
+    )
     for peer, result in zip(peers, results, strict=True):
         if not result.failure:
             with _FailuresGoTo(result):
@@ -136,6 +148,29 @@ def measure_row(
                 result.ratios = [ours / theirs for ours, theirs in pairs]
         progress(f"{row.title}: the loop under {peer.name}")
     return results
+
+
+def _rounds(
+    row: Row,
+    pairs: list[tuple[Peer, Result]],
+    plan: Plan,
+    expected: _Expected,
+    run: Run,
+    progress: Progress,
+    deadline: float,
+) -> None:
+    """Do the timed passes, as many rounds as there is time for."""
+    able = [pair for pair in pairs if not pair[1].failure]
+    for number in range(plan.rounds):
+        late = number >= LEAST_ROUNDS and time.perf_counter() > deadline
+        first = number % max(1, len(able))
+        for peer, result in able[first:] + able[:first]:
+            if not late and not result.failure:
+                with _FailuresGoTo(result):
+                    _timed_pass(row, peer, result, expected, run)
+            progress(f"{row.title}: round {number + 1}, {peer.name}")
+        for _ in range(len(pairs) - len(able)):
+            progress(row.title)
 
 
 class _FailuresGoTo:

@@ -56,6 +56,12 @@ class Outcome:
         found += [f"{r.peer}, {MEMORY}: {r.failure}" for r in self.memory if r.failure]
         return found
 
+    @property
+    def rounds(self) -> str:
+        """Say how many rounds there were: a number, or the fewest and the most."""
+        counts = {len(r.times_us) for r in self.results if not r.failure} or {0}
+        return " to ".join(str(count) for count in sorted({min(counts), max(counts)}))
+
     def result(self, row: str, peer: str) -> Result | None:
         """Return the figures of *peer* in *row*, if there are any."""
         for result in self.results:
@@ -297,7 +303,7 @@ def _notes(outcome: Outcome) -> Text:
     tree, made = facts["tree"], facts["made_files"]
     idle = outcome.idle
     words = (
-        f"Medians of {outcome.plan.rounds} interleaved rounds; × open() is taken "
+        f"Medians of {outcome.rounds} interleaved rounds; × open() is taken "
         "within each round; spread is the least and the most. Late: how long after "
         "its time a 1 ms timer ran, in a pass of its own, in ms"
     )
