@@ -243,7 +243,7 @@ class Buffered(Buffer):
     async def tell(self) -> int:
         """Return the position in bytes; makes no system call for regular files."""
         self.raw._check_open()
-        if self._ready:
+        if self._ready and not budget.spend():
             position = self.try_tell()
             if position is not WAIT:
                 return position
@@ -251,6 +251,7 @@ class Buffered(Buffer):
             self.raw._check_open()
             self._freeze()
             try:
+                await self.raw.breathe()
                 place = await self.raw.place()
                 return place - (len(self._data) - self._pos) + self._held
             finally:
@@ -364,7 +365,7 @@ class Buffered(Buffer):
                 if self.can_write
                 else "I/O operation on closed file."
             )
-        if self._ready:
+        if self._ready and not budget.spend():
             self._freeze()
             self._arm()
             if not self._held:
@@ -373,6 +374,7 @@ class Buffered(Buffer):
             self.raw._check_open()
             self._freeze()
             try:
+                await self.raw.breathe()
                 await self._drain()
             finally:
                 self._thaw()

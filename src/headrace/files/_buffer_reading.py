@@ -159,7 +159,8 @@ class BufferedReading(Buffered, Reader):
 
     def _attempt_read1(self, size: int, eof: bool = False) -> bytes | Wait:
         self._freeze()
-        if self._held:
+        if self._held or budget.spend():
+            self._want = 1
             return WAIT
         if len(self._data) > self._pos or eof or not size:
             return self._take(size)
@@ -229,7 +230,8 @@ class BufferedReading(Buffered, Reader):
 
     def _attempt_peek(self, eof: bool = False) -> bytes | Wait:
         self._freeze()
-        if self._held:
+        if self._held or budget.spend():
+            self._want = 1
             return WAIT
         if self._pos == len(self._data) and not eof:
             chunk = self.raw.try_read(self._ahead)
