@@ -141,7 +141,8 @@ class ScriptedRaw:
 
     name = "scripted"
     mode = "rb+"
-    closefd = True
+    #: There is nothing to close, and nothing to complain of if nobody does.
+    closefd = False
     can_seek = True
 
     def __init__(

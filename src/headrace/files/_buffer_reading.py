@@ -13,6 +13,7 @@ from headrace._stats import counters
 from headrace._typing import WAIT, Wait, WriteableBuffer
 from headrace.engine import WINDOW, WINDOW_OPERATIONS, budget
 from headrace.files._buffer_base import Buffered
+from headrace.files._calls import target_view
 from headrace.files._chunks import Chunks
 from headrace.files._raw import AsyncFileIO
 
@@ -195,7 +196,7 @@ class BufferedReading(Buffered, Reader):
         self, buffer: WriteableBuffer, read: Callable[[int], Any], what: str
     ) -> int:
         self._check_readable(what, "read")
-        with memoryview(buffer) as view, view.cast("B") as target:
+        with target_view(buffer) as target:
             size = len(target)
             if self._ready and size >= self._ahead:
                 self._freeze()

@@ -11,6 +11,7 @@ from headrace._stats import counters
 from headrace._typing import WAIT, ReadableBuffer, Wait
 from headrace.engine import WINDOW, budget
 from headrace.files._buffer_base import Buffered
+from headrace.files._calls import source_view
 from headrace.files._live import holds_data
 
 #: What a writer holds by default: a hop costs as much as a thousand small writes.
@@ -25,11 +26,11 @@ class BufferedWriting(Buffered, Writer):
 
     def _write_now(self, data: ReadableBuffer) -> int | Wait:
         if isinstance(data, str):
-            raise TypeError("a bytes-like object is required, not 'str'")
+            source_view(data)  # raises the TypeError, before all others as io does
         self._check_writable()
         if not self._ready:
             # Whoever waits for the turn has to be sure that it can be written.
-            memoryview(data).release()
+            source_view(data).release()
             return WAIT
         taken = self._attempt_write(data)
         self._arm()
@@ -39,7 +40,7 @@ class BufferedWriting(Buffered, Writer):
         self._freeze()
         if budget.spend():
             return WAIT
-        piece = data if data.__class__ is bytes else memoryview(data).cast("B")
+        piece = data if data.__class__ is bytes else source_view(data)
         count = len(piece)
         if self._held + count > self._buffer_size:
             return WAIT
@@ -66,7 +67,7 @@ class BufferedWriting(Buffered, Writer):
         return self._ready and self._write_now(data) is not WAIT
 
     async def _write_wait(self, data: ReadableBuffer) -> int:
-        with memoryview(data) as view, view.cast("B") as source:
+        with source_view(data) as source:
             async with self._turns:
                 self._freeze()
                 try:
