@@ -176,10 +176,11 @@ async def test_error_is_that_of_aiofiles(
     ],
 )
 async def test_file_has_the_class_that_aiofiles_gives_it(
-    mode: str, buffering: int, kind: type, path: Path
+    mode: str, buffering: int, kind: Any, path: Path
 ) -> None:
     async with real.open(path, mode, buffering) as expected:
-        async with aiofiles.open(path, mode, buffering) as f:
+        ours: Any = aiofiles.open(path, mode, buffering)
+        async with ours as f:
             assert type(f) is kind
             assert aiter(f) is f
             assert type(f).__name__ == type(expected).__name__
@@ -281,7 +282,7 @@ async def test_with_says_what_to_write(path: Path) -> None:
     ],
 )
 async def test_sync_file_goes_on_where_the_async_one_was(
-    mode: str, buffering: int, kind: type, path: Path
+    mode: str, buffering: int, kind: Any, path: Path
 ) -> None:
     outcome = []
     for module in (real, aiofiles):
@@ -481,7 +482,7 @@ def registry() -> Iterator[Any]:
 
 async def test_recipe_of_the_readme_works(registry: Any) -> None:
     registry.register(mock.MagicMock)(
-        lambda *args, **kwargs: threadpool.AsyncBufferedIOBase(*args, **kwargs)
+        lambda *args, **kwargs: binary.AsyncBufferedIOBase(*args, **kwargs)
     )
     chunks = iter([b"one", b"two", b""])
     stream = mock.MagicMock(read=lambda *args, **kwargs: next(chunks))
@@ -641,18 +642,19 @@ async def test_standard_streams_follow_sys(monkeypatch: pytest.MonkeyPatch) -> N
     assert await aiofiles.stdin.readline() == "typed\n"
     await aiofiles.stdout.write("text")
     sys.stdout.flush()
-    assert sys.stdout.getvalue() == "text"  # type: ignore[attr-defined]
+    captured: Any = sys.stdout
+    assert captured.getvalue() == "text"
     assert isinstance(aiofiles.stdout, text.AsyncTextIndirectIOWrapper)
     assert isinstance(aiofiles.stdout_bytes, binary.AsyncIndirectBufferedIOBase)
     assert aiofiles.stdin._file is sys.stdin
 
 
 async def test_bytes_of_the_standard_streams(monkeypatch: pytest.MonkeyPatch) -> None:
-    stream = io.TextIOWrapper(io.BytesIO())
+    stream: Any = io.TextIOWrapper(io.BytesIO())
     monkeypatch.setattr(sys, "stderr", stream)
     await aiofiles.stderr_bytes.write(b"\x00bytes")
     await aiofiles.stderr_bytes.flush()
-    assert stream.buffer.getvalue() == b"\x00bytes"  # type: ignore[attr-defined]
+    assert stream.buffer.getvalue() == b"\x00bytes"
 
 
 async def test_native_files_are_those_of_headrace(path: Path) -> None:

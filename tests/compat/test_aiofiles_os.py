@@ -48,7 +48,7 @@ async def test_functions_take_executor_and_loop(folder: Path) -> None:
 
 def test_path_is_ospath() -> None:
     assert aios.path is ospath
-    assert aiofiles.os.path is ospath  # type: ignore[attr-defined]
+    assert aiofiles.os.path is ospath
 
 
 async def test_wrap_makes_a_coroutine_function_of_any_function() -> None:

@@ -47,10 +47,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 )
 @pytest.mark.parametrize("name", ["NamedTemporaryFile", "TemporaryFile"])
 async def test_file_has_the_class_that_aiofiles_gives_it(
-    name: str, mode: str, buffering: int, kind: type, folder: Path
+    name: str, mode: str, buffering: int, kind: Any, folder: Path
 ) -> None:
     async with getattr(real, name)(mode, buffering) as expected:
-        async with getattr(atempfile, name)(mode, buffering) as f:
+        ours: Any = getattr(atempfile, name)(mode, buffering)
+        async with ours as f:
             assert type(f) is kind
             assert type(f).__name__ == type(expected).__name__
             assert isinstance(f.name, type(expected.name))
@@ -171,10 +172,10 @@ async def test_spooled_file_is_in_memory_until_it_is_large(folder: Path) -> None
         assert type(f._file) is tempfile.SpooledTemporaryFile
         await f.write(b"0123456789")
         assert type(f._file._file) is io.BytesIO
-        assert not f._file._rolled
+        assert not vars(f._file)["_rolled"]
         assert (stats() - before).engine_jobs == 0
         await f.write(b"more")
-        assert f._file._rolled
+        assert vars(f._file)["_rolled"]
         await f.seek(8)
         assert await f.readline() == b"89more"
         assert f.name == await f.fileno()
@@ -185,7 +186,7 @@ async def test_fileno_of_a_spooled_file_is_a_coroutine() -> None:
     async with atempfile.SpooledTemporaryFile(mode="w+") as f:
         await f.write("text")
         assert await f.fileno() > 2
-        assert f._file._rolled
+        assert vars(f._file)["_rolled"]
         await f.rollover()
         await f.seek(0)
         assert await f.readlines() == ["text"]

@@ -9,6 +9,7 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -56,7 +57,8 @@ async def test_twin_raises_what_the_function_raises() -> None:
 
 
 async def test_wrong_arguments_raise_when_awaited() -> None:
-    call = offload(add)(1, 2, 3)  # type: ignore[call-arg]
+    too_many: Any = (1, 2, 3)
+    call = offload(add)(*too_many)
     with pytest.raises(TypeError, match="positional"):
         await call
 

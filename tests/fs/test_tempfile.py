@@ -120,9 +120,10 @@ async def test_file_can_be_written_and_read(function: Any, mode: str) -> None:
 )
 @pytest.mark.parametrize("keywords", [{}, {"delete_on_close": False}])
 async def test_file_is_a_headrace_file(
-    mode: str, buffering: int, kind: type, keywords: dict[str, Any], folder: Path
+    mode: str, buffering: int, kind: Any, keywords: dict[str, Any], folder: Path
 ) -> None:
-    async with NamedTemporaryFile(mode, buffering, **keywords) as f:
+    opened: Any = NamedTemporaryFile(mode, buffering, **keywords)
+    async with opened as f:
         assert isinstance(f, kind)
         assert repr(f).startswith(f"<headrace.{kind.__name__}")
         assert f.name == str(folder / os.path.basename(f.name))
@@ -446,9 +447,10 @@ async def test_spooled_file_does_what_that_of_tempfile_does(
             for value in args
         ]
 
-    keywords = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
+    keywords: Any = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
     expected, found = [], []
-    with tempfile.SpooledTemporaryFile(max_size, mode, **keywords) as sync:
+    theirs: Any = tempfile.SpooledTemporaryFile(max_size, mode, **keywords)
+    with theirs as sync:
         for name, args in STEPS:
             expected.append((name, getattr(sync, name)(*arguments(args))))
         rolled = sync._rolled

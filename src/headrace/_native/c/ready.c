@@ -460,10 +460,16 @@ ready_am_send(hr_ready *self, PyObject *value, PyObject **result)
 static PyObject *
 ready_await(hr_ready *self)
 {
-    /* Not while it waits: anext(file, default) asks anew each time it is resumed. */
-    if (HR_UNLIKELY(self->begun && self->inner == NULL)) {
-        PyErr_SetString(PyExc_RuntimeError, "cannot reuse already awaited coroutine");
-        return NULL;
+    if (HR_UNLIKELY(self->begun)) {
+        if (self->inner == NULL) {
+            PyErr_SetString(PyExc_RuntimeError, "cannot reuse already awaited coroutine");
+            return NULL;
+        }
+        /* anext(file, default) asks anew each time it is resumed. */
+        if (self->operation == NULL || !self->operation->iterating) {
+            PyErr_SetString(PyExc_RuntimeError, "coroutine is being awaited already");
+            return NULL;
+        }
     }
     return Py_NewRef(self);
 }
