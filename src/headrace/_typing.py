@@ -69,6 +69,7 @@ class Host(Protocol):
 
     def signal(self) -> Signal:
         """Return a new one-time signal of this loop."""
+        ...
 
     async def checkpoint(self) -> None:
         """Let every other ready task run once."""
@@ -78,9 +79,11 @@ class Host(Protocol):
 
     async def wait_readable(self, fd: int) -> bool:
         """Wait until *fd* can be read; False if the loop cannot watch it."""
+        ...
 
     async def wait_writable(self, fd: int) -> bool:
         """Wait until *fd* can be written; False if the loop cannot watch it."""
+        ...
 
 
 class Signal(Protocol):
@@ -93,6 +96,7 @@ class Signal(Protocol):
 
     def wait(self) -> Coroutine[Any, Any, None]:
         """Suspend until set; raises the loop's cancellation."""
+        ...
 
 
 class SupportsLines(Protocol):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from typing import Any
 
 from headrace._errors import UnsupportedOperation, closed_file
 from headrace._native import Writer
@@ -40,7 +41,7 @@ class BufferedWriting(Buffered, Writer):
         self._freeze()
         if budget.spend():
             return WAIT
-        piece = data if data.__class__ is bytes else source_view(data)
+        piece: Any = data if data.__class__ is bytes else source_view(data)
         count = len(piece)
         if self._held + count > self._buffer_size:
             return WAIT

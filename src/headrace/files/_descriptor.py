@@ -240,7 +240,7 @@ class FileDescriptor(DescriptorJobs):
         """Read all that is left, in one job."""
         await self._settle()
         if self._special:
-            pieces = []
+            pieces: list[bytes] = []
             try:
                 while data := await self.fetch(_calls.FIRST_PIECE):
                     pieces.append(data)

@@ -111,7 +111,9 @@ def _discard(opened: Descriptor | None) -> None:
         opened.close()
 
 
-def _open_job(file: Any, mode: Mode, opener: Opener | None) -> Descriptor | None:
+def _open_job(
+    file: StrOrBytesPath, mode: Mode, opener: Opener | None
+) -> Descriptor | None:
     """Open and look, in one job; None for what may wait for ever to be opened."""
     if opener is not None:
         return describe(_call_opener(opener, file, mode), file)
@@ -156,7 +158,7 @@ def describe(fd: int, file: Any) -> Descriptor:
 # -- FIFOs and devices --------------------------------------------------------
 
 
-async def _open_special(file: Any, mode: Mode) -> Descriptor:
+async def _open_special(file: StrOrBytesPath, mode: Mode) -> Descriptor:
     path = os.fspath(file)
     engine = current_engine()
     status = await engine.run(os.stat, path)
@@ -200,7 +202,7 @@ async def _until_found(
         pause = min(pause * 2, longest)
 
 
-def _open_device(file: Any, mode: Mode) -> Descriptor:
+def _open_device(file: StrOrBytesPath, mode: Mode) -> Descriptor:
     return describe(os.open(os.fspath(file), mode.flags, 0o666), file)
 
 

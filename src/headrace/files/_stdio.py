@@ -64,21 +64,26 @@ class _SharedText(AsyncTextIOWrapper):
 
 def _is_real(stream: object) -> bool:
     """Tell whether *stream* is a text file over a descriptor, as Python makes them."""
-    buffer = getattr(stream, "buffer", None)
+    buffer: Any = getattr(stream, "buffer", None)
+    raw: Any = getattr(buffer, "raw", None)
     return (
         isinstance(stream, io.TextIOWrapper)
         and isinstance(buffer, (io.BufferedReader, io.BufferedWriter))
-        and isinstance(buffer.raw, io.FileIO)
+        and isinstance(raw, io.FileIO)
         and not stream.closed
     )
 
 
+def _wrapped(stream: Any) -> Any:
+    return cast("Any", wrap(stream))
+
+
 def _open_input(stream: Any) -> Any:
-    fd = stream.fileno()
+    fd: int = stream.fileno()
     status = os.fstat(fd)
     if stat.S_ISREG(status.st_mode):
         # Never waits for ever; and wrapped, it shares its place with input().
-        return wrap(stream)
+        return _wrapped(stream)
     raw = AsyncFileIO(
         fd, stream.name, parse_mode("rb"), status, closefd=False, adopted=True
     )
@@ -87,7 +92,7 @@ def _open_input(stream: Any) -> Any:
 
 
 def _open_output(stream: Any) -> Any:
-    fd = stream.fileno()
+    fd: int = stream.fileno()
     raw = _SharedFileIO(fd, stream, os.fstat(fd))
     buffer = _SharedWriter(raw, WRITE_BUFFER_SIZE)
     return _SharedText(buffer, stream.encoding, stream.errors)
@@ -116,7 +121,7 @@ class StandardStream:
 
     def _make(self, stream: Any) -> Any:
         if not _is_real(stream):
-            return wrap(stream)
+            return _wrapped(stream)
         return _open_input(stream) if self._name == "stdin" else _open_output(stream)
 
     def __getattr__(self, name: str) -> Any:

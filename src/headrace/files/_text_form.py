@@ -2,47 +2,46 @@
 
 from __future__ import annotations
 
-import codecs
 import io
 import os
 
-_NEWLINES = (None, "", "\n", "\r", "\r\n")
+from headrace.files._codec import find_codec
+
+#: Codecs that do the same at once as piece by piece, and faster. Others differ: some
+#: of them in the byte order mark, some leave out what ends a shifted sequence.
+_AT_ONCE = {"ascii", "utf-8", "iso8859-1", "iso8859-15", "cp1252"}
 
 
 class TextForm:
-    r"""The arguments of `open()` that concern text, checked; for whole files.
+    """The arguments of `open()` that concern text, checked; for whole files.
 
     Raises:
-        LookupError: No such encoding, or none for text.
-        ValueError: *newline* is none of None, "", "\n", "\r", "\r\n".
+        TypeError, ValueError, LookupError: As `open()` raises them.
     """
 
-    __slots__ = ("_encoding", "_errors", "_newline", "marks_order")
+    __slots__ = ("_at_once", "_errors", "_info", "_newline", "marks_order")
 
     def __init__(
         self, encoding: str | None, errors: str | None, newline: str | None
     ) -> None:
-        if newline not in _NEWLINES:
-            raise ValueError(f"illegal newline value: {newline!r}")
         if encoding is None or encoding == "locale":
             # Resolved as io.TextIOWrapper does it, PYTHONUTF8 and all.
             with io.TextIOWrapper(io.BytesIO(), encoding) as probe:
                 encoding = probe.encoding
-        info = codecs.lookup(encoding)
-        if not info._is_text_encoding:
-            raise LookupError(
-                f"{encoding!r} is not a text encoding; use codecs.open() to handle "
-                "arbitrary codecs"
-            )
-        self._encoding = encoding
-        self._errors = errors or "strict"
+        self._errors = "strict" if errors is None else errors
         self._newline = newline
+        self._info = find_codec(encoding, self._errors, newline)
+        self._at_once = self._info.name in _AT_ONCE
         #: Whether the encoding begins a file with a byte order mark.
-        self.marks_order = info.name in ("utf-8-sig", "utf-16", "utf-32")
+        self.marks_order = self._info.name in ("utf-8-sig", "utf-16", "utf-32")
 
     def decode(self, data: bytes) -> str:
         """Return *data* as text, with its line ends translated."""
-        text = data.decode(self._encoding, self._errors)
+        if self._at_once:
+            text = data.decode(self._info.name, self._errors)
+        else:
+            decoder = self._info.incrementaldecoder(self._errors)
+            text = decoder.decode(data, True)
         if self._newline is None and "\r" in text:
             text = text.replace("\r\n", "\n").replace("\r", "\n")
         return text
@@ -52,4 +51,7 @@ class TextForm:
         newline = os.linesep if self._newline is None else self._newline
         if newline not in ("", "\n"):
             text = text.replace("\n", newline)
-        return text.encode(self._encoding, self._errors)
+        if self._at_once:
+            return text.encode(self._info.name, self._errors)
+        # As in a text file, the encoder is not told that the end has come.
+        return self._info.incrementalencoder(self._errors).encode(text)

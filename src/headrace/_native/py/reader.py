@@ -49,7 +49,7 @@ class Reader(Buffer):
 
         Cancellation: nothing is lost; what was fetched stays in the buffer.
         """
-        if size.__class__ is int:
+        if type(size) is int:
             pos = self._pos
             end = pos + size
             if pos <= end <= self._limit:

@@ -8,7 +8,7 @@ are `async def`, so that only the finished value is left.
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Generic, NoReturn, TypeVar
+from typing import Generic, NoReturn, TypeVar, cast
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -68,5 +68,5 @@ def _made(kind: type[BaseException], value: object) -> BaseException:
     if isinstance(value, kind):
         return value
     if isinstance(value, tuple):
-        return kind(*value)
+        return kind(*cast("tuple[object, ...]", value))
     return kind() if value is None else kind(value)
