@@ -151,19 +151,23 @@ def test_default_encoding_is_that_of_open(encoding: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("encoding", "marks"),
+    ("encoding", "matters"),
     [
         ("utf-16", True),
         ("UTF16", True),
         ("utf-32", True),
         ("utf-8-sig", True),
         ("utf_8_sig", True),
+        ("iso2022_jp", True),
         ("utf-8", False),
         ("utf-16-le", False),
         ("latin-1", False),
+        ("cp1252", False),
+        ("shift_jis", False),
+        ("cp037", False),
     ],
 )
-def test_encodings_that_mark_the_beginning_are_known(
-    encoding: str, marks: bool
+def test_encodings_that_begin_a_file_differently_are_known(
+    encoding: str, matters: bool
 ) -> None:
-    assert TextForm(encoding, None, None).marks_order is marks
+    assert TextForm(encoding, None, None).start_matters is matters

@@ -231,7 +231,7 @@ async def append_text(
     A byte order mark is written only where the file is empty, as by `open()`.
     """
     form = TextForm(encoding, errors, newline)
-    if form.marks_order:
+    if form.start_matters:
         # Whether the file is empty decides what is written: `open()` sees to that.
         async with open_file(file, "a", -1, encoding, errors, newline) as appended:
             return await appended.write(data)
@@ -239,11 +239,9 @@ async def append_text(
 
 
 async def _write_buffer(file: StrOrBytesPath, data: ReadableBuffer, mode: str) -> int:
-    if isinstance(data, str):
-        raise TypeError("a bytes-like object is required, not 'str'")
-    with memoryview(data) as view:
-        await _write(os.fspath(file), lambda: view, parse_mode(mode))
-        return view.nbytes
+    with _calls.source_view(data) as source:
+        await _write(os.fspath(file), lambda: source, parse_mode(mode))
+        return len(source)
 
 
 async def _write_str(file: StrOrBytesPath, data: str, form: TextForm, mode: str) -> int:

@@ -19,7 +19,7 @@ class TextForm:
         TypeError, ValueError, LookupError: As `open()` raises them.
     """
 
-    __slots__ = ("_at_once", "_errors", "_info", "_newline", "marks_order")
+    __slots__ = ("_at_once", "_errors", "_info", "_newline")
 
     def __init__(
         self, encoding: str | None, errors: str | None, newline: str | None
@@ -32,8 +32,16 @@ class TextForm:
         self._newline = newline
         self._info = find_codec(encoding, self._errors, newline)
         self._at_once = self._info.name in _AT_ONCE
-        #: Whether the encoding begins a file with a byte order mark.
-        self.marks_order = self._info.name in ("utf-8-sig", "utf-16", "utf-32")
+
+    @property
+    def start_matters(self) -> bool:
+        """Whether the beginning of a file is encoded differently: a byte order mark."""
+        if self._at_once:
+            return False
+        first = self._info.incrementalencoder("ignore")
+        later = self._info.incrementalencoder("ignore")
+        later.setstate(0)  # what a text file does behind the beginning
+        return bool(first.encode("a") != later.encode("a"))
 
     def decode(self, data: bytes) -> str:
         """Return *data* as text, with its line ends translated."""
