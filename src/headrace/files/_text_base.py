@@ -21,8 +21,8 @@ from headrace.files._turns import Turns
 T = TypeVar("T")
 
 #: How much text is held back at least before the buffer below gets it: CPython's
-#: number. Where that buffer is larger, half as much again as it holds: what comes then
-#: is more than it takes, and goes through it in one piece and one job.
+#: number. Where that buffer is larger, twice what it holds: that goes through it in one
+#: piece and one job, and a job takes as long as a thousand writes of a line.
 _LEAST_HELD = 8192  # bytes
 #: The first lines after something else was read are cut from this much, so that a
 #: program that reads a line here and there pays for no more.
@@ -79,7 +79,7 @@ class TextBase(Text):
         self._held = 0
         self._opened = 0
         #: How much it may be.
-        self._most_held = max(_LEAST_HELD, buffer._buffer_size * 3 // 2)
+        self._most_held = max(_LEAST_HELD, buffer._buffer_size * 2)
 
     async def _exclusive(self, attempt: Callable[..., T | Wait], *args: Any) -> T:
         """Take the turn and repeat *attempt* until it does not answer WAIT."""
