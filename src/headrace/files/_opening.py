@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import stat
 import sys
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from headrace._errors import os_error
-from headrace._platform import O_NONBLOCK
+from headrace._platform import IS_LINUX, O_NONBLOCK
 from headrace._typing import Opener, StrOrBytesPath
 from headrace.engine import (
     Device,
@@ -215,12 +216,24 @@ def _look_for_writer(reader: Descriptor) -> Descriptor | None:
     """Tell whether the FIFO has a writer; fifo(7): a read without one gives nothing."""
     try:
         reader.stash = os.read(reader.fd, 64 * 1024)
-        if not reader.stash:
+        if not reader.stash and not _has_left(reader.fd):
             return None
     except BlockingIOError:
         pass  # A writer is there and has written nothing yet.
     os.set_blocking(reader.fd, True)
     return reader
+
+
+def _has_left(fd: int) -> bool:
+    """Tell whether the FIFO *fd* has had a writer, which is gone.
+
+    Linux gives POLLHUP only then, fs/pipe.c; others also before one came.
+    """
+    if not IS_LINUX:
+        return False
+    poll = select.poll()
+    poll.register(fd, 0)
+    return bool(poll.poll(0))
 
 
 def _look_for_reader(path: str | bytes, mode: Mode) -> Descriptor | None:
