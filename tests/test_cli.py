@@ -268,7 +268,7 @@ def test_doctor_knows_this_installation() -> None:
     assert facts["python"]["version"] == platform.python_version()
     assert facts["system"]["cpus"] == os.cpu_count()
     assert facts["loops"]["asyncio"]["usable"] is True
-    assert facts["core"]["native"] is ("headrace._native._core" in sys.modules)
+    assert facts["core"]["native"] is _native.NATIVE
     assert facts["engine"]["why"]
     assert 1 <= facts["engine"]["workers"] <= 32
     assert facts["paths"] == []
