@@ -6,7 +6,10 @@ import pytest
 
 from headrace._stats import Counters, Stats, counters, stats
 
-NAMES = ("buffer_hits", "inline_calls", "engine_jobs", "hops", "yields")
+NAMES = (
+    *("buffer_hits", "inline_calls", "engine_jobs", "hops", "yields"),
+    *("native_jobs", "ring_jobs", "fallbacks"),
+)
 
 
 @pytest.fixture
@@ -62,6 +65,9 @@ def test_snapshot_can_be_made_a_dict(snapshot: Stats) -> None:
             "engine_jobs": 3,
             "hops": 4,
             "yields": 5,
+            "native_jobs": 0,
+            "ring_jobs": 0,
+            "fallbacks": 0,
         }
     )
 

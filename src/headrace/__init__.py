@@ -9,7 +9,8 @@
 `open()` takes the arguments of builtin `open()`; the methods of its files are
 coroutines. `read_bytes()`, `read_text()`, `write_bytes()` and `write_text()` handle a
 whole file at once. `headrace.os`, `headrace.ospath` and `headrace.tempfile` are the
-async faces of the modules of those names.
+async faces of the modules of those names. `configure()` chooses how operations are
+done, `info()` and `stats()` say how they were.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from headrace._errors import FileInUseError, NotAwaitedError, UnsupportedOperation
+from headrace._info import DeviceInfo, Info, info
+from headrace._settings import Engine, Settings, configure
 from headrace._stats import Stats, stats
 from headrace.files._buffered import (
     DEFAULT_BUFFER_SIZE,
@@ -58,12 +61,18 @@ __all__ = [
     "AsyncBufferedWriter",
     "AsyncFileIO",
     "AsyncTextIOWrapper",
+    "DeviceInfo",
+    "Engine",
     "FileInUseError",
+    "Info",
     "NotAwaitedError",
+    "Settings",
     "Stats",
     "UnsupportedOperation",
     "append_bytes",
     "append_text",
+    "configure",
+    "info",
     "open",
     "os",
     "ospath",

@@ -21,22 +21,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from headrace import __version__, _native, _platform
+from headrace import __version__, _native, _platform, _settings
 from headrace._bench.inputs import file_system
+from headrace._info import info
 from headrace.engine import (
-    INLINE_LIMIT,
-    Lane,
     device_of,
-    engine_choice,
+    limits,
     open_for_reading,
     opens_inline,
-    workers,
 )
 
 Facts: TypeAlias = dict[str, Any]
 """What `json` can write: strings, numbers, booleans, lists and dicts of them."""
 
-VARIABLES = ("HEADRACE_ENGINE", "HEADRACE_NATIVE", "HEADRACE_INLINE_LIMIT")
+VARIABLES = ("HEADRACE_NATIVE", *_settings.VARIABLES.values())
 _PROBE_SIZE = 4096  # bytes
 _REFUSED = "refused by the system (a seccomp filter, as in containers, does that)"
 
@@ -115,12 +113,13 @@ def _core() -> Facts:
 
 
 def _engine() -> Facts:
-    name, why = engine_choice()
+    found = info()
     return {
-        "name": name,
-        "why": why,
-        "workers": workers(Lane.WORK).limit,
-        "waiting_workers": workers(Lane.WAIT).limit,
+        "name": found.engine,
+        "why": found.reason,
+        "workers": found.settings.max_workers,
+        "waiting_workers": found.settings.max_waiting,
+        "settings": _settings.as_dict(found.settings),
     }
 
 
@@ -129,7 +128,7 @@ def _engine() -> Facts:
 
 def _inline() -> Facts:
     return {
-        "limit": INLINE_LIMIT,
+        "limit": limits.inline,
         "reads": _kernel_reads(),
         "opens": _kernel_opens(),
     }
@@ -168,7 +167,7 @@ def _kernel_opens() -> Facts:
 
 def _try_read(path: str) -> Facts:
     """Read a little of a file that is in the page cache, without waiting."""
-    if not INLINE_LIMIT:
+    if not limits.inline:
         return _answer(False, "turned off by HEADRACE_INLINE_LIMIT=0")
     with open(path, "rb", buffering=0) as file:
         wanted = file.read(_PROBE_SIZE)
@@ -274,7 +273,7 @@ def _try_open(name: str, file_system: str, local: bool) -> Facts:
     if opened is not None:
         os.close(opened[0])
         return _answer(True, "openat2(RESOLVE_CACHED) was tried and works")
-    if not INLINE_LIMIT:
+    if not limits.inline:
         return _answer(False, "turned off by HEADRACE_INLINE_LIMIT=0")
     if not local:
         return _answer(

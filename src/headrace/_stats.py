@@ -28,6 +28,12 @@ class Stats:
     """Times a task was suspended for a job in another thread."""
     yields: int
     """Times a task was suspended only to be fair to other tasks."""
+    native_jobs: int = 0
+    """Jobs that native worker threads did, without the GIL; of `engine_jobs`."""
+    ring_jobs: int = 0
+    """Jobs that io_uring did; of `engine_jobs`."""
+    fallbacks: int = 0
+    """Operations that one engine refused, and that another then did."""
 
     def __getitem__(self, name: str) -> int:
         if name not in self.keys():
@@ -57,7 +63,8 @@ class Counters:
     """The live counters; see `Stats` for what each one counts."""
 
     __slots__ = (
-        *("buffer_hits", "engine_jobs", "hops", "inline_calls", "yields"),
+        *("buffer_hits", "engine_jobs", "fallbacks", "hops", "inline_calls"),
+        *("native_jobs", "ring_jobs", "yields"),
         "core",
     )
 
@@ -68,6 +75,9 @@ class Counters:
         self.buffer_hits = 0
         self.inline_calls = 0
         self.engine_jobs = 0
+        self.native_jobs = 0
+        self.ring_jobs = 0
+        self.fallbacks = 0
         self.hops = 0
         self.yields = 0
         self.core = _nothing
@@ -91,6 +101,9 @@ def stats() -> Stats:
         buffer_hits=counters.buffer_hits + buffer_hits,
         inline_calls=counters.inline_calls + inline_calls,
         engine_jobs=counters.engine_jobs,
+        native_jobs=counters.native_jobs,
+        ring_jobs=counters.ring_jobs,
+        fallbacks=counters.fallbacks,
         hops=counters.hops,
         yields=counters.yields,
     )

@@ -64,6 +64,24 @@ OpenBinaryMode: TypeAlias = (
 class Host(Protocol):
     """What the engine needs of an event loop; `engine/_asyncio.py` has the first."""
 
+    name: str
+
+    @property
+    def closed(self) -> bool:
+        """Whether the loop has ended for good."""
+        ...
+
+    def watch(self, fd: int, callback: Callable[[], object]) -> bool:
+        """Call *callback* on the loop's thread whenever *fd* can be read.
+
+        As long as the loop lives; *fd* may be closed once the loop runs no more.
+        Must not keep the loop alive by what it holds.
+
+        Returns:
+            False if the loop cannot watch descriptors.
+        """
+        ...
+
     def call_threadsafe(self, callback: Callable[[], object]) -> None:
         """Run *callback* on the loop's thread; RuntimeError if the loop is closed."""
 

@@ -104,7 +104,7 @@ def test_a_waiting_thread_takes_the_next_job() -> None:
         until(lambda: pool._spare == 1 and len(names) > number)  # noqa: B023
     assert names == ["test-worker-1"] * 5
     assert pool.threads == 1
-    pool._idle_timeout = 0
+    pool.idle_timeout = 0
     pool.submit(lambda: None)  # wakes the thread, which then finds nothing to do
     until(lambda: pool.threads == 0)
 
@@ -161,7 +161,7 @@ def test_job_is_not_kept_after_it_has_run() -> None:
     pool.submit(job)
     del job
     until(lambda: gone() is None)
-    pool._idle_timeout = 0
+    pool.idle_timeout = 0
     pool.submit(lambda: None)
     until(lambda: pool.threads == 0)
 

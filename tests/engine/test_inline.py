@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from headrace import _native
+from headrace._settings import INLINE_LIMIT, configure
 from headrace._stats import stats
 from headrace.engine import UNKNOWN, Device, device_of, open_for_reading, opens_inline
 from headrace.engine import _inline as policy
@@ -144,7 +145,7 @@ def test_first_look_at_any_device_learns_the_root_mount(
 def test_limit_of_zero_turns_everything_inline_off(
     path: Path, fresh: dict[int, Device], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(policy, "INLINE_LIMIT", 0)
+    monkeypatch.setattr(policy.limits, "inline", 0)
     with path.open() as file:
         device = device_of(file.fileno(), path.stat())
     assert (device.local, device.nowait, opens_inline()) == (False, False, False)
@@ -167,25 +168,17 @@ def test_android_opens_nothing_inline(
     assert policy._root is UNKNOWN
 
 
-@pytest.mark.parametrize(
-    ("text", "limit"),
-    [
-        pytest.param(None, 256 * 1024, id="unset"),
-        pytest.param("0", 0, id="off"),
-        pytest.param("4096", 4096, id="smaller"),
-        pytest.param("99999999", 256 * 1024, id="never-larger"),
-        pytest.param("much", 256 * 1024, id="no-number"),
-        pytest.param("-1", 256 * 1024, id="negative"),
-    ],
-)
-def test_limit_can_be_lowered_by_the_environment(
-    text: str | None, limit: int, monkeypatch: pytest.MonkeyPatch
+def test_change_of_the_limit_has_devices_looked_at_again(
+    path: Path, fresh: dict[int, Device], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if text is None:
-        monkeypatch.delenv("HEADRACE_INLINE_LIMIT", raising=False)
-    else:
-        monkeypatch.setenv("HEADRACE_INLINE_LIMIT", text)
-    assert policy._limit_from_environment() == limit
+    with path.open() as file:
+        assert device_of(file.fileno(), path.stat()).nowait
+        try:
+            configure(inline_limit=0)
+            assert not device_of(file.fileno(), path.stat()).nowait
+        finally:
+            configure(inline_limit=INLINE_LIMIT)
+        assert device_of(file.fileno(), path.stat()).nowait
 
 
 # -- Opening --

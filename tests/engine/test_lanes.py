@@ -8,8 +8,9 @@ import threading
 import pytest
 
 from headrace._platform import worker_limit
+from headrace._settings import configure, settings
 from headrace.engine import Lane, workers
-from headrace.engine._lanes import WAIT_LANE_LIMIT
+from headrace.engine._lanes import threads_alive
 
 
 def test_every_loop_gets_the_same_pool() -> None:
@@ -24,11 +25,33 @@ def test_what_may_wait_for_ever_has_threads_of_its_own() -> None:
     ("lane", "limit"),
     [
         pytest.param(Lane.WORK, worker_limit(), id="work"),
-        pytest.param(Lane.WAIT, WAIT_LANE_LIMIT, id="wait"),
+        pytest.param(Lane.WAIT, 64, id="wait"),
     ],
 )
 def test_lanes_are_bounded(lane: Lane, limit: int) -> None:
     assert workers(lane).limit == limit
+
+
+def test_lanes_follow_the_settings() -> None:
+    pools = [workers(Lane.WORK), workers(Lane.WAIT)]
+    before = settings()
+    try:
+        configure(max_workers=3, max_waiting=5, idle_timeout=0.5)
+        assert [pool.limit for pool in pools] == [3, 5]
+        assert [pool.idle_timeout for pool in pools] == [0.5, 0.5]
+    finally:
+        configure(
+            max_workers=before.max_workers,
+            max_waiting=before.max_waiting,
+            idle_timeout=before.idle_timeout,
+        )
+
+
+def test_threads_alive_are_told() -> None:
+    done = threading.Event()
+    workers(Lane.WORK).submit(done.set)
+    assert done.wait(10)
+    assert 1 <= threads_alive(Lane.WORK) <= workers(Lane.WORK).limit
 
 
 @pytest.mark.parametrize("cpus", [1, 2, 8, 28, 64, None])
@@ -48,10 +71,10 @@ def test_stuck_waiting_lane_leaves_the_working_lane_alone() -> None:
         stuck.release()
         assert let_go.wait(10)
 
-    for _ in range(WAIT_LANE_LIMIT + 3):
+    for _ in range(settings().max_waiting + 3):
         workers(Lane.WAIT).submit(wait)
     try:
-        for _ in range(WAIT_LANE_LIMIT):
+        for _ in range(settings().max_waiting):
             assert stuck.acquire(timeout=10)
         workers(Lane.WORK).submit(done.set)
         assert done.wait(10)

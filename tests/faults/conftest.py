@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from headrace import _native
-from headrace.files import _descriptor
+from headrace.engine import limits
 
 
 @pytest.fixture
@@ -37,5 +37,5 @@ def uncached(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
         lambda *args: real_read_into(*args) if cached() else -1,
     )
     # The C core makes no inline read by itself, and so asks here.
-    monkeypatch.setattr(_descriptor, "CORE_LIMIT", -1)
+    monkeypatch.setattr(limits, "core", -1)
     return allow

@@ -20,8 +20,7 @@ from headrace._errors import os_error
 from headrace._native import AHEAD_AFTER_JUMP
 from headrace._stats import stats
 from headrace._typing import WAIT
-from headrace.engine import WINDOW, budget
-from headrace.files import _descriptor
+from headrace.engine import WINDOW, budget, limits
 from headrace.files._buffer_reading import _AHEAD_LIMIT
 from tests.fakes import RunningJob, ScriptedRaw, SteppedEngine, begun, turns
 from tests.files.support import raw_file, slow, until
@@ -264,7 +263,7 @@ async def test_readinto_cut_short_by_a_page_that_is_not_cached_goes_on(
         return read_into_at(fd, buf[:100], offset)
 
     monkeypatch.setattr(_native, "read_into_at", cut)
-    monkeypatch.setattr(_descriptor, "CORE_LIMIT", 0)
+    monkeypatch.setattr(limits, "core", 0)
     async with open_file(path, "rb", buffering=64) as file:
         room = bytearray(1000)
         assert await file.readinto(room) == 1000

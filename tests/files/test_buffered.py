@@ -28,7 +28,7 @@ from headrace import (
     _native,
 )
 from headrace._typing import WAIT
-from headrace.files import _descriptor
+from headrace.engine import limits
 from tests.fakes import ScriptedRaw
 from tests.files.support import async_outcome, fast, outcome, raw_file, slow
 
@@ -182,7 +182,7 @@ def answered(script: list[Any]) -> Iterator[None]:
     with (
         mock.patch.object(_native, "read_at", scripted),
         mock.patch.object(_native, "read_into_at", scripted_into),
-        mock.patch.object(_descriptor, "CORE_LIMIT", 0),
+        mock.patch.object(limits, "core", 0),
     ):
         yield
 

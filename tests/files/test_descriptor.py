@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 
 from headrace import AsyncFileIO, _native
+from headrace._settings import INLINE_LIMIT
 from headrace._stats import stats
 from headrace._typing import WAIT
-from headrace.engine import INLINE_LIMIT, budget
-from headrace.files import _calls, _descriptor
+from headrace.engine import budget, limits
+from headrace.files import _calls
 from tests.fakes import RunningJob, SteppedEngine, begun, turns
 from tests.files.support import fast, is_open, raw_file, raw_over, slow, until
 
@@ -201,7 +202,7 @@ async def test_read_above_the_limit_is_not_tried_inline(
 async def test_limit_of_zero_turns_inline_reads_off(
     path: Path, kernel: Kernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_descriptor, "INLINE_LIMIT", 0)
+    monkeypatch.setattr(limits, "inline", 0)
     async with raw_file(path) as file:
         assert await file.read(10) == CONTENTS[:10]
         assert await file.readall() == CONTENTS[10:]

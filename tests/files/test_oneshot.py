@@ -23,7 +23,8 @@ from headrace import (
     write_bytes,
     write_text,
 )
-from headrace.engine import INLINE_LIMIT, opens_inline
+from headrace._settings import INLINE_LIMIT
+from headrace.engine import opens_inline
 from headrace.files import _calls
 from tests.fakes import RunningJob, SteppedEngine, begun, turns
 from tests.files.support import async_outcome, outcome

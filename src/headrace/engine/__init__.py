@@ -6,27 +6,28 @@ Knows descriptors, offsets and buffers. Knows nothing of files, modes or encodin
 from headrace.engine._budget import WINDOW, WINDOW_OPERATIONS, budget
 from headrace.engine._inflight import Job
 from headrace.engine._inline import (
-    INLINE_LIMIT,
     UNKNOWN,
     Device,
     Status,
     device_of,
+    known_devices,
+    limits,
     open_for_reading,
     opens_inline,
     read_for_good,
     status_of,
 )
-from headrace.engine._lanes import Lane, workers
+from headrace.engine._lanes import Lane, threads_alive, workers
 from headrace.engine._registry import (
     Engine,
     current_engine,
     engine_choice,
+    host_name,
     running_loop_key,
 )
 from headrace.engine._shield import Shield, current_shield
 
 __all__ = [
-    "INLINE_LIMIT",
     "UNKNOWN",
     "WINDOW",
     "WINDOW_OPERATIONS",
@@ -41,10 +42,14 @@ __all__ = [
     "current_shield",
     "device_of",
     "engine_choice",
+    "host_name",
+    "known_devices",
+    "limits",
     "open_for_reading",
     "opens_inline",
     "read_for_good",
     "running_loop_key",
     "status_of",
+    "threads_alive",
     "workers",
 ]

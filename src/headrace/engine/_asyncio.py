@@ -64,13 +64,14 @@ class AsyncioSignal:
 class AsyncioHost:
     """One running asyncio or uvloop loop; refers to it weakly."""
 
-    name = "asyncio"
     cancelled: type[BaseException] = Cancelled
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         # Engines are kept in a table by loop, weakly: a strong reference here
         # would keep each loop that ever ran alive.
         self._loop = weakref.ref(loop)
+        # The module that the loop is of, "uvloop" say.
+        self.name = type(loop).__module__.partition(".")[0]
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -79,6 +80,21 @@ class AsyncioHost:
         if loop is None:
             raise RuntimeError("the event loop is gone")
         return loop
+
+    @property
+    def closed(self) -> bool:
+        """Whether the loop has ended for good."""
+        loop = self._loop()
+        return loop is None or loop.is_closed()
+
+    def watch(self, fd: int, callback: Callable[[], object]) -> bool:
+        """Call *callback* on the loop's thread whenever *fd* can be read."""
+        try:
+            # Never removed: closing the loop closes its selector.
+            self.loop.add_reader(fd, callback)
+        except (OSError, NotImplementedError, ValueError):
+            return False
+        return True
 
     def call_threadsafe(self, callback: Callable[[], object]) -> None:
         """Run *callback* on the loop's thread; RuntimeError if the loop is closed."""

@@ -22,20 +22,29 @@ from headrace._platform import (
     inline_reads,
     is_android,
 )
+from headrace._settings import Settings, on_change, settings
 from headrace._stats import counters
 
-#: A larger copy keeps the loop waiting: 64 KiB takes 3 µs, 1 MiB 50-100 µs.
-DEFAULT_INLINE_LIMIT = 256 * 1024  # bytes
+
+class Limits:
+    """What may be done inline; found out when it is first asked for."""
+
+    __slots__ = ("core", "inline")
+
+    inline: int
+    """The longest inline read, in bytes; 0 turns everything inline off."""
+    core: int
+    """The longest that the C core makes without asking Python."""
+
+    def __getattr__(self, name: str) -> int:
+        # Only until they are set.
+        if name not in ("core", "inline"):
+            raise AttributeError(name)
+        self.core = self.inline = settings().inline_limit
+        return self.inline
 
 
-def _limit_from_environment() -> int:
-    text = os.environ.get("HEADRACE_INLINE_LIMIT", "")
-    limit = int(text) if text.isdecimal() else DEFAULT_INLINE_LIMIT
-    return min(limit, DEFAULT_INLINE_LIMIT)
-
-
-#: The longest inline read, in bytes; 0 turns everything inline off.
-INLINE_LIMIT = _limit_from_environment()
+limits = Limits()
 
 # f_type of file systems whose open, fstat and close wait for nothing but local
 # caches: <linux/magic.h> and statfs(2). Not here: NFS, SMB, FUSE, 9p, ...
@@ -85,13 +94,30 @@ def device_of(fd: int, status: os.stat_result) -> Device:
         kind = _native.file_system_type(fd)
         name = _LOCAL_FILE_SYSTEMS.get(kind)
         device = Device(
-            local=name is not None and INLINE_LIMIT > 0,
-            nowait=not inline_reads() and INLINE_LIMIT > 0,
+            local=name is not None and limits.inline > 0,
+            nowait=not inline_reads() and limits.inline > 0,
             file_system=name or f"{kind:#x}",
         )
         _devices[status.st_dev] = device
     _learn_root()
     return device
+
+
+def known_devices() -> dict[int, Device]:
+    """Return what is known of each device that files were opened on, by st_dev."""
+    return dict(_devices)
+
+
+def _look_again(chosen: Settings) -> None:
+    """Forget what the limit before this one decided."""
+    global _root
+    if chosen.inline_limit != limits.inline:
+        limits.core = limits.inline = chosen.inline_limit
+        _devices.clear()
+        _root = None
+
+
+on_change(_look_again)
 
 
 # -- Opening without waiting -----------------------------------------------
@@ -118,7 +144,7 @@ def _learn_root() -> None:
     if _root is not None:
         return
     _root = UNKNOWN
-    if not O_PATH or not INLINE_LIMIT or is_android():
+    if not O_PATH or not limits.inline or is_android():
         return
     fd = os.open("/", _PROBE_FLAGS)
     try:
@@ -180,7 +206,7 @@ def read_for_good(path: str | bytes) -> bytes | int | None:
     name = _absolute(path)
     if name is None:
         return None
-    found = _native.read_file(name, _native.RESOLVE_NO_XDEV, INLINE_LIMIT)
+    found = _native.read_file(name, _native.RESOLVE_NO_XDEV, limits.inline)
     if isinstance(found, bytes) or found >= 0:
         return found
     if found == -errno.EOPNOTSUPP:

@@ -7,33 +7,66 @@ from those that end: it goes to a lane of its own.
 from __future__ import annotations
 
 import enum
-import functools
 import os
+import threading
 
 from headrace._native import Workers
-from headrace._platform import worker_limit
-
-#: Threads for jobs that may wait for ever. Arbitrary; they are started as needed.
-WAIT_LANE_LIMIT = 64
+from headrace._settings import Settings, on_change, settings
 
 
 class Lane(enum.Enum):
     """Which threads a job goes to."""
 
     WORK = "work"
-    """Jobs that end: min(32, CPUs + 4) threads."""
+    """Jobs that end: min(32, CPUs + 4) threads unless configured otherwise."""
     WAIT = "wait"
-    """Jobs that may wait for ever: at most 64 threads, never waited for at exit."""
+    """Jobs that may wait for ever: 64 threads at most, never waited for at exit."""
 
 
-@functools.cache
+_lanes: dict[Lane, Workers] = {}
+_making = threading.Lock()
+
+
 def workers(lane: Lane) -> Workers:
     """Return the pool of *lane*, the same for every loop of the process."""
-    if lane is Lane.WORK:
-        return Workers(worker_limit(), "headrace")
-    return Workers(WAIT_LANE_LIMIT, "headrace-wait")
+    return _lanes.get(lane) or _new_workers(lane)
 
+
+def _new_workers(lane: Lane) -> Workers:
+    chosen = settings()
+    name = "headrace" if lane is Lane.WORK else "headrace-wait"
+    with _making:
+        pool = _lanes.get(lane)
+        if pool is None:
+            pool = Workers(_limit(lane, chosen), name, chosen.idle_timeout)
+            _lanes[lane] = pool
+    return pool
+
+
+def _limit(lane: Lane, chosen: Settings) -> int:
+    return chosen.max_workers if lane is Lane.WORK else chosen.max_waiting
+
+
+def threads_alive(lane: Lane) -> int:
+    """Return how many threads of *lane* are alive."""
+    pool = _lanes.get(lane)
+    return pool.threads if pool is not None else 0
+
+
+def _resize(chosen: Settings) -> None:
+    for lane, pool in tuple(_lanes.items()):
+        pool.limit = _limit(lane, chosen)
+        pool.idle_timeout = chosen.idle_timeout
+
+
+def _forget() -> None:
+    """Have the child make pools of its own: it has none of the parent's threads."""
+    global _making
+    _making = threading.Lock()
+    _lanes.clear()
+
+
+on_change(_resize)
 
 if hasattr(os, "register_at_fork"):
-    # The child has the parent's pools but none of their threads.
-    os.register_at_fork(after_in_child=workers.cache_clear)
+    os.register_at_fork(after_in_child=_forget)

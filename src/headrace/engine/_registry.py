@@ -3,16 +3,53 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import os
+import threading
 import weakref
+from collections.abc import Callable
 from typing import Any
 
+from headrace._settings import Engine as Wanted
+from headrace._settings import Settings, on_change, settings, source
+from headrace._typing import Host
 from headrace.engine._asyncio import AsyncioHost, Cancelled, running_loop
+from headrace.engine._channel import Channel
 from headrace.engine._threads import ThreadsEngine, wait_for_effects
 
 Engine = ThreadsEngine
 
-_engines: weakref.WeakKeyDictionary[Any, Engine] = weakref.WeakKeyDictionary()
+_log = logging.getLogger("headrace")
+
+
+class Place:
+    """What one running loop has: its host, its channel and its engine."""
+
+    __slots__ = ("__weakref__", "_channel", "engine", "host")
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self.engine: Engine | None = None
+        self._channel: Channel | None = None
+
+    def channel(self) -> Channel | None:
+        """Return the loop's channel, made when first needed; None if it has none."""
+        if self._channel is None:
+            self._channel = Channel.of(self.host)
+            if self._channel is not None:
+                # Not at exit: what then waits must not hold it up.
+                weakref.finalize(self, self._channel.close).atexit = False
+        return self._channel
+
+    def forget(self) -> None:
+        """Give up, in a forked child, what the parent's loop uses."""
+        if self._channel is not None:
+            self._channel.forget()
+
+
+_places: weakref.WeakKeyDictionary[Any, Place] = weakref.WeakKeyDictionary()
+#: Loops begin in many threads.
+_placing = threading.Lock()
 
 
 def current_engine() -> Engine:
@@ -20,6 +57,7 @@ def current_engine() -> Engine:
 
     Raises:
         RuntimeError: No event loop runs in this thread.
+        ValueError: An environment variable of headrace's holds what it must not.
     """
     loop = running_loop()
     if loop is None:
@@ -27,19 +65,110 @@ def current_engine() -> Engine:
             "no running event loop: headrace's files are used inside "
             "'async def' functions, run for example by asyncio.run()"
         )
-    engine = _engines.get(loop)
-    if engine is None:
-        engine = _engines[loop] = ThreadsEngine(AsyncioHost(loop), Cancelled)
-    return engine
+    place = _places.get(loop)
+    if place is None:
+        place = _new_place(loop)
+    return place.engine or _new_engine(place)
+
+
+def _new_place(loop: Any) -> Place:
+    place = Place(AsyncioHost(loop))
+    with _placing:
+        # A loop that was closed and is still referred to keeps no descriptor.
+        closed = [old for old, held in _places.items() if held.host.closed]
+        for old in closed:
+            del _places[old]
+        _places[loop] = place
+    return place
+
+
+# -- Choosing -----------------------------------------------------------------
+
+#: How an engine is made for a place, and why it cannot be used here ("" if it can).
+_Maker = Callable[[Place], Engine]
+_Obstacle = Callable[[], str]
+
+
+def _make_threads(place: Place) -> Engine:
+    return ThreadsEngine(place.host, Cancelled)
+
+
+def _not_built() -> str:
+    return "is not available in this build"
+
+
+#: From the best to the one that always works. A maker that raises `OSError` or
+#: `NotImplementedError` leaves the loop to the next.
+_CHOICES: dict[Wanted, tuple[_Maker, _Obstacle]] = {
+    Wanted.URING: (_make_threads, _not_built),
+    Wanted.WORKERS: (_make_threads, _not_built),
+    Wanted.THREADS: (_make_threads, str),
+}
+
+#: What has been said already, so that it is said once.
+_said: set[str] = set()
+
+
+def _candidates() -> list[tuple[Wanted, str]]:
+    """Return the engines to be tried, best first, each with the reason for it."""
+    wanted = settings().engine
+    why = source("engine")
+    found: list[tuple[Wanted, str]] = []
+    for name, (_, obstacle) in _CHOICES.items():
+        if wanted is not Wanted.AUTO and list(_CHOICES).index(name) < list(
+            _CHOICES
+        ).index(wanted):
+            continue
+        missing = obstacle()
+        if not missing:
+            found.append((name, why))
+        elif wanted is not Wanted.AUTO:
+            why = f"{name.value}, {source('engine')}, {missing}"
+    return found
 
 
 def engine_choice() -> tuple[str, str]:
-    """Return the name of the engine in use and the reason for it."""
-    wanted = os.environ.get("HEADRACE_ENGINE", "auto")
-    if wanted in ("auto", "threads"):
-        why = "asked for by HEADRACE_ENGINE" if wanted == "threads" else "the default"
-        return "threads", why
-    return "threads", f"HEADRACE_ENGINE={wanted} is not available in this build"
+    """Return the name of the engine in use and the reason for it.
+
+    Of the running loop's engine if it has one, else of the one that it would get.
+    """
+    loop = running_loop()
+    place = None if loop is None else _places.get(loop)
+    if place is not None and place.engine is not None:
+        return place.engine.name, place.engine.reason
+    name, why = _candidates()[0]
+    return name.value, why
+
+
+def _new_engine(place: Place) -> Engine:
+    failure = ""
+    for name, why in _candidates():
+        try:
+            engine = _CHOICES[name][0](place)
+        except (OSError, NotImplementedError) as error:
+            failure = failure or f"{name.value} does not work here: {error}"
+            continue
+        engine.reason = failure or why
+        place.engine = engine
+        _say(f"engine {engine.name}: {engine.reason}")
+        return engine
+    raise AssertionError("the thread engine can always be made")
+
+
+def _say(message: str) -> None:
+    if message not in _said:
+        _said.add(message)
+        _log.debug(message)
+
+
+def _choose_again(_: Settings) -> None:
+    """Have each loop take the engine that is wanted now, for its next operation."""
+    with _placing:
+        for place in _places.values():
+            place.engine = None
+
+
+on_change(_choose_again)
 
 
 def running_loop_key() -> object:
@@ -47,9 +176,23 @@ def running_loop_key() -> object:
     return running_loop()
 
 
+def host_name() -> str | None:
+    """Return what runs the running loop: its library's name; None outside one."""
+    loop = running_loop()
+    return None if loop is None else AsyncioHost(loop).name
+
+
+def _forget() -> None:
+    """Leave the parent's loops to it; those of the child get engines of their own."""
+    global _placing
+    _placing = threading.Lock()
+    for place in tuple(_places.values()):
+        place.forget()
+    _places.clear()
+
+
 if hasattr(os, "register_at_fork"):
-    # The parent's loops do not run in the child; its own get engines of their own.
-    os.register_at_fork(after_in_child=_engines.clear)
+    os.register_at_fork(after_in_child=_forget)
 
 # What a program set in motion before it ended is carried through.
 atexit.register(wait_for_effects)

@@ -29,6 +29,8 @@ class ThreadsEngine:
     """Runs blocking calls in headrace's own threads for one event loop."""
 
     name = "threads"
+    #: Why this engine was chosen.
+    reason = "the default"
 
     def __init__(self, host: Host, cancelled: type[BaseException]) -> None:
         self.host = host

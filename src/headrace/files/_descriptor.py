@@ -19,7 +19,6 @@ from headrace._native import OPERATIONS_PER_LOOK
 from headrace._stats import counters
 from headrace._typing import WAIT, ReadableBuffer, Wait
 from headrace.engine import (
-    INLINE_LIMIT,
     UNKNOWN,
     Device,
     Lane,
@@ -27,14 +26,12 @@ from headrace.engine import (
     Status,
     budget,
     current_engine,
+    limits,
 )
 from headrace.files import _calls
 from headrace.files._jobs import SETTLE_PAUSE_S, DescriptorJobs
 from headrace.files._mode import Mode
 from headrace.files._turns import Turns
-
-#: The longest inline read that the C core makes without asking here.
-CORE_LIMIT = INLINE_LIMIT
 
 #: Beyond this, the kernel is asked whether the file system has such an offset.
 _SAFE_OFFSET = 1 << 40  # bytes
@@ -72,7 +69,7 @@ class FileDescriptor(DescriptorJobs):
         self._position = 0 if regular and not adopted and not mode.appending else -1
         #: What the file's size was when last seen: only ever a hint.
         self._size = status.st_size if regular else 0
-        self._inline_limit = CORE_LIMIT
+        self._inline_limit = limits.core
         self._inline = regular and mode.reading and device.nowait
         self._turns = Turns()
 
@@ -104,7 +101,7 @@ class FileDescriptor(DescriptorJobs):
         Returns:
             The bytes, none at the end of the file; or WAIT.
         """
-        if not self._inline or size > INLINE_LIMIT or not self._may_read():
+        if not self._inline or size > limits.inline or not self._may_read():
             return WAIT
         if not size:
             return b""
@@ -144,7 +141,7 @@ class FileDescriptor(DescriptorJobs):
         if left <= 0:
             left = self._current_size() - self._position
         left = max(left, 0)
-        if left >= INLINE_LIMIT:
+        if left >= limits.inline:
             return WAIT
         data = self._read_inline(left + 1, self._position)
         if data is None or len(data) != left:
@@ -160,7 +157,7 @@ class FileDescriptor(DescriptorJobs):
         Returns:
             The count, or WAIT; never 0, which `try_read` has to tell.
         """
-        if not self._inline or len(target) > INLINE_LIMIT or self._position < 0:
+        if not self._inline or len(target) > limits.inline or self._position < 0:
             return WAIT
         if not self._may_read():
             return WAIT

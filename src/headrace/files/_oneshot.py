@@ -13,12 +13,12 @@ from headrace import _native
 from headrace._stats import counters
 from headrace._typing import WAIT, ReadableBuffer, StrOrBytesPath, Wait
 from headrace.engine import (
-    INLINE_LIMIT,
     UNKNOWN,
     Lane,
     budget,
     current_engine,
     device_of,
+    limits,
     open_for_reading,
     read_for_good,
     workers,
@@ -137,7 +137,7 @@ def _read_elsewhere(path: str | bytes) -> bytes | int | None:
 
 def _read_cached(fd: int, size: int) -> bytes | None:
     """Read a file of *size* bytes inline; None if that does not give all of it."""
-    if size >= INLINE_LIMIT:
+    if size >= limits.inline:
         return None
     try:
         # One byte more than there should be: a short answer is the end of the file.
@@ -248,7 +248,7 @@ async def _write_str(file: StrOrBytesPath, data: str, form: TextForm, mode: str)
     if not isinstance(data, str):
         raise TypeError(f"data must be str, not {type(data).__name__}")
     path = os.fspath(file)
-    if len(data) <= INLINE_LIMIT:
+    if len(data) <= limits.inline:
         encoded = form.encode(data)
         await _write(path, lambda: encoded, parse_mode(mode))
     else:

@@ -22,10 +22,10 @@ from headrace._errors import (
 from headrace._platform import IS_LINUX
 from headrace._typing import WAIT, ReadableBuffer, WriteableBuffer
 from headrace.engine import (
-    INLINE_LIMIT,
     Shield,
     budget,
     current_engine,
+    limits,
     running_loop_key,
 )
 from headrace.files import _calls
@@ -235,7 +235,7 @@ class AsyncFileIO(FileDescriptor):
             await self.flush()
         if not size:
             return b""
-        if self._inline and size <= INLINE_LIMIT:
+        if self._inline and size <= limits.inline:
             if budget.spend():
                 await current_engine().checkpoint()
                 self._check_open()

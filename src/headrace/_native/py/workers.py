@@ -29,7 +29,7 @@ class Workers:
     ) -> None:
         self.limit = limit
         self._name = name
-        self._idle_timeout = idle_timeout
+        self.idle_timeout = idle_timeout
         self._queue: SimpleQueue[Job] = SimpleQueue()
         self._lock = threading.Lock()
         self._threads = 0
@@ -86,7 +86,7 @@ class Workers:
     def _work(self) -> None:
         while True:
             try:
-                job = self._queue.get(timeout=self._idle_timeout)
+                job = self._queue.get(timeout=self.idle_timeout)
             except Empty:
                 if self._retire():
                     return
