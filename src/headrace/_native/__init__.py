@@ -25,9 +25,11 @@ __all__ = [
     "RESOLVE_NO_XDEV",
     "SCRATCH_SIZE",
     "Buffer",
+    "Operation",
     "Raw",
     "Reader",
     "Ready",
+    "Ring",
     "Text",
     "Workers",
     "Writer",
@@ -62,6 +64,13 @@ if not TYPE_CHECKING and os.environ.get("HEADRACE_NATIVE") != "0":
         NATIVE = True
         NATIVE_REASON = "the extension is installed"
         counters.core = _core.counts
+
+if TYPE_CHECKING:
+    from headrace._native._core import Operation, Ring
+else:
+    # No twin: None without the core, or where it was built without io_uring.
+    Ring = getattr(_core, "Ring", None) if NATIVE else None
+    Operation = getattr(_core, "Operation", None) if NATIVE else None
 
 # One or the other, never some of both: they share their objects' attributes.
 if not TYPE_CHECKING and NATIVE:

@@ -9,6 +9,8 @@
 #  include <structmember.h>
 #  define Py_T_INT T_INT
 #  define Py_T_BOOL T_BOOL
+#  define Py_T_UINT T_UINT
+#  define Py_T_ULONG T_ULONG
 #  define Py_T_DOUBLE T_DOUBLE
 #  define Py_T_LONGLONG T_LONGLONG
 #  define Py_T_PYSSIZET T_PYSSIZET

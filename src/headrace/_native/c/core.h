@@ -52,6 +52,7 @@ typedef enum {
     HR_NAME_HELD,
     HR_NAME_THROW,
     HR_NAME_CLOSE,
+    HR_NAME_SET,
     HR_NAMES
 } hr_name;
 
@@ -65,6 +66,8 @@ typedef struct {
     PyTypeObject *reader_type;
     PyTypeObject *writer_type;
     PyTypeObject *text_type;
+    PyTypeObject *ring_type;       /* NULL where there is no io_uring */
+    PyTypeObject *operation_type;  /* likewise */
     PyObject *wait;                /* headrace._typing.WAIT */
     PyObject *names[HR_NAMES];
     PyObject *empty_bytes;         /* b"" */
@@ -199,6 +202,8 @@ extern PyType_Spec hr_buffer_spec;
 extern PyType_Spec hr_reader_spec;
 extern PyType_Spec hr_writer_spec;
 extern PyType_Spec hr_text_spec;
+extern PyType_Spec hr_ring_spec;
+extern PyType_Spec hr_operation_spec;
 extern PyMethodDef hr_faces[];
 extern PyMethodDef hr_lines_faces[];
 

@@ -2,6 +2,7 @@
 
 #include "core.h"
 #include "inline.h"
+#include "ring.h"
 
 static const char *const method_names[HR_NAMES] = {
     [HR_NAME_READ_NOW] = "_read_now",
@@ -16,6 +17,7 @@ static const char *const method_names[HR_NAMES] = {
     [HR_NAME_HELD] = "held",
     [HR_NAME_THROW] = "throw",
     [HR_NAME_CLOSE] = "close",
+    [HR_NAME_SET] = "set",
 };
 
 /* -- Filling ---------------------------------------------------------------- */
@@ -41,6 +43,12 @@ add_types(PyObject *module, hr_state *state)
         add_type(module, &state->text_type, &hr_text_spec, NULL) < 0) {
         return -1;
     }
+#if HR_HAVE_RING
+    if (add_type(module, &state->ring_type, &hr_ring_spec, NULL) < 0 ||
+        add_type(module, &state->operation_type, &hr_operation_spec, NULL) < 0) {
+        return -1;
+    }
+#endif
     PyTypeObject *base = state->buffer_type;
     return add_type(module, &state->reader_type, &hr_reader_spec, base) < 0 ||
                    add_type(module, &state->writer_type, &hr_writer_spec, base) < 0
@@ -103,6 +111,8 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->reader_type);
     Py_VISIT(state->writer_type);
     Py_VISIT(state->text_type);
+    Py_VISIT(state->ring_type);
+    Py_VISIT(state->operation_type);
     Py_VISIT(state->wait);
     Py_VISIT(state->stop);
     return hr_ready_visit_free(state, visit, arg);
@@ -118,6 +128,8 @@ module_clear(PyObject *module)
     Py_CLEAR(state->reader_type);
     Py_CLEAR(state->writer_type);
     Py_CLEAR(state->text_type);
+    Py_CLEAR(state->ring_type);
+    Py_CLEAR(state->operation_type);
     Py_CLEAR(state->stop);
     hr_ready_clear_free(state);
     return 0;

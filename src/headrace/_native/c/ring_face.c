@@ -1,0 +1,845 @@
+/* Python's face of ring.c: a ring, and one object for each operation.
+
+   No Python twin: without the core there is no ring. An operation that is queued or
+   that the kernel has is kept alive by a reference of the ring's, and so is all that
+   the kernel may write to or read from, whoever has lost interest in it.
+
+   What a ring is told comes from one event loop's thread. Its critical section guards
+   it against the others on free-threaded builds (a file that is closed elsewhere). */
+
+#include "core.h"
+#include "ring.h"
+
+#include <errno.h>
+
+#if HR_HAVE_RING
+
+#include <time.h>
+
+/* IORING_FSYNC_DATASYNC. */
+#define HR_FSYNC_DATASYNC 1u
+/* Linux moves at most that much in one call, read(2). */
+#define HR_MAX_TRANSFER 0x7ffff000
+
+typedef struct {
+    PyObject_HEAD
+    hr_state *state;
+    hr_ring ring;
+    char left;             /* what was in flight could not be waited for: see close */
+} hr_ring_object;
+
+/* What an operation's result is. */
+typedef enum {
+    HR_GIVES_BYTES,        /* READ: the bytes */
+    HR_GIVES_COUNT,        /* READ into a buffer: how many bytes */
+    HR_GIVES_WRITTEN,      /* WRITE: (how many bytes, None) */
+    HR_GIVES_NONE          /* FSYNC */
+} hr_gives;
+
+typedef struct hr_ring_job {
+    PyObject_HEAD
+    hr_ring_op op;         /* what the kernel is told */
+    hr_ring_object *ring;  /* where it was submitted; NULL once it has completed */
+    struct hr_ring_job *after;  /* the next one of those reaped together */
+    PyObject *signal;      /* has a method set(); or None */
+    PyObject *keep;        /* any object that must live as long as the operation */
+    PyObject *data;        /* bytes being filled; NULL: none */
+    Py_buffer view;        /* the caller's buffer; view.obj is NULL: none */
+    PyObject *result;      /* once completed; else NULL */
+    PyObject *error;       /* the exception, once it has failed; else NULL */
+    Py_ssize_t wanted;     /* bytes in all */
+    Py_ssize_t done;       /* bytes moved so far */
+    int failure;           /* negative errno of the last refusal; else 0 */
+    char gives;            /* hr_gives */
+    char full;             /* a short read is continued up to the end of file */
+    char completed;
+    char withdrawn;        /* taken back before the kernel had it */
+    char abandoned;        /* nobody waits for it */
+} hr_ring_job;
+
+/* -- One operation ----------------------------------------------------------------- */
+
+static hr_ring_job *
+operation_of(hr_ring_op *op)
+{
+    return (hr_ring_job *)((char *)op - offsetof(hr_ring_job, op));
+}
+
+static void
+operation_release(hr_ring_job *self)
+{
+    if (self->view.obj != NULL) {
+        PyBuffer_Release(&self->view);
+    }
+    Py_CLEAR(self->data);
+    Py_CLEAR(self->keep);
+}
+
+static int
+operation_traverse(hr_ring_job *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->ring);
+    Py_VISIT(self->signal);
+    Py_VISIT(self->keep);
+    Py_VISIT(self->view.obj);
+    Py_VISIT(self->result);
+    Py_VISIT(self->error);
+    return 0;
+}
+
+static int
+operation_clear(hr_ring_job *self)
+{
+    operation_release(self);
+    Py_CLEAR(self->ring);
+    Py_CLEAR(self->signal);
+    Py_CLEAR(self->result);
+    Py_CLEAR(self->error);
+    return 0;
+}
+
+static void
+operation_dealloc(hr_ring_job *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    (void)operation_clear(self);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+/* Make the result of a successful operation. Returns NULL with an exception if there
+   is no memory for it. */
+static PyObject *
+make_result(hr_ring_job *self)
+{
+    switch ((hr_gives)self->gives) {
+    case HR_GIVES_BYTES: {
+        PyObject *data = self->data;
+        self->data = NULL;
+        if (self->done < self->wanted) {
+            (void)_PyBytes_Resize(&data, self->done);
+        }
+        return data;
+    }
+    case HR_GIVES_COUNT:
+        return PyLong_FromSsize_t(self->done);
+    case HR_GIVES_WRITTEN:
+        return Py_BuildValue("nO", self->done, Py_None);
+    default:
+        return Py_NewRef(Py_None);
+    }
+}
+
+/* Set the signal; errors go to the unraisable hook: nobody is there to take them. */
+static void
+operation_signal(hr_ring_job *self, hr_state *state)
+{
+    PyObject *signal = self->signal;
+    if (signal == NULL || signal == Py_None) {
+        return;
+    }
+    PyObject *done = PyObject_CallMethodNoArgs(signal, state->names[HR_NAME_SET]);
+    if (done == NULL) {
+        PyErr_WriteUnraisable(signal);
+    }
+    Py_XDECREF(done);
+}
+
+/* Complete a successful operation. */
+static void
+operation_succeed(hr_ring_job *self, hr_state *state)
+{
+    PyObject *result = make_result(self);
+    if (result == NULL) {
+        Py_XSETREF(self->error, PyErr_GetRaisedException());
+    }
+    Py_XSETREF(self->result, result);
+    operation_release(self);
+    self->completed = 1;
+    operation_signal(self, state);
+}
+
+/* Complete an operation that no ring has any more with an OSError. */
+static void
+operation_fail(hr_ring_job *self, int error)
+{
+    errno = error;
+    (void)PyErr_SetFromErrno(PyExc_OSError);
+    Py_XSETREF(self->error, PyErr_GetRaisedException());
+    self->completed = 1;
+}
+
+PyDoc_STRVAR(withdraw_doc, "withdraw($self, /)\n--\n\n"
+                           "Take the operation back if the kernel does not have it yet; "
+                           "tell whether that worked.");
+
+static PyObject *
+operation_withdraw(hr_ring_job *self, PyObject *Py_UNUSED(none))
+{
+    hr_ring_object *ring = (hr_ring_object *)Py_XNewRef(self->ring);
+    int withdrawn = 0;
+    if (ring != NULL) {
+        Py_BEGIN_CRITICAL_SECTION(ring);
+        withdrawn = hr_ring_withdraw(&ring->ring, &self->op);
+        Py_END_CRITICAL_SECTION();
+        Py_DECREF(ring);
+    }
+    if (withdrawn) {
+        self->withdrawn = 1;
+        operation_release(self);
+        Py_CLEAR(self->ring);
+        Py_DECREF(self);    /* the ring's reference */
+    }
+    return PyBool_FromLong(withdrawn);
+}
+
+PyDoc_STRVAR(abandon_doc, "abandon($self, /)\n--\n\n"
+                          "Give the outcome up, and ask the kernel to; tell whether it "
+                          "had completed.");
+
+static PyObject *
+operation_abandon(hr_ring_job *self, PyObject *Py_UNUSED(none))
+{
+    hr_ring_object *ring = (hr_ring_object *)Py_XNewRef(self->ring);
+    self->abandoned = 1;
+    if (ring != NULL) {
+        Py_BEGIN_CRITICAL_SECTION(ring);
+        /* A refusal does no harm: the operation completes by itself. */
+        (void)hr_ring_cancel(&ring->ring, &self->op);
+        Py_END_CRITICAL_SECTION();
+        Py_DECREF(ring);
+    }
+    return PyBool_FromLong(self->completed);
+}
+
+PyDoc_STRVAR(settle_doc, "settle($self, result, error, /)\n--\n\n"
+                         "Complete an operation that the ring handed back.");
+
+static PyObject *
+operation_settle(hr_ring_job *self, PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 2 || self->ring != NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "settle() takes what was handed back");
+        return NULL;
+    }
+    Py_XSETREF(self->result, Py_NewRef(args[0]));
+    if (args[1] != Py_None) {
+        Py_XSETREF(self->error, Py_NewRef(args[1]));
+    }
+    operation_release(self);
+    self->completed = 1;
+    operation_signal(self, hr_type_state(Py_TYPE(self)));
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(outcome_doc, "outcome($self, /)\n--\n\n"
+                          "Return the result or raise the error of a completed "
+                          "operation.");
+
+static PyObject *
+operation_outcome(hr_ring_job *self, PyObject *Py_UNUSED(none))
+{
+    if (self->error != NULL) {
+        /* Handed over: kept here, its traceback would make a cycle. */
+        PyErr_SetRaisedException(Py_NewRef(self->error));
+        Py_CLEAR(self->error);
+        return NULL;
+    }
+    if (self->result == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "the operation has not completed");
+        return NULL;
+    }
+    return Py_NewRef(self->result);
+}
+
+PyDoc_STRVAR(drop_result_doc, "drop_result($self, /)\n--\n\n"
+                              "Nothing has to be undone: a count or bytes.");
+
+static PyObject *
+operation_drop_result(hr_ring_job *Py_UNUSED(self), PyObject *Py_UNUSED(none))
+{
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+operation_get_discards(PyObject *Py_UNUSED(self), void *Py_UNUSED(closure))
+{
+    Py_RETURN_FALSE;
+}
+
+static PyObject *
+operation_get_in_flight(hr_ring_job *self, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(self->op.state == HR_RING_FLYING);
+}
+
+/* Return the object in the field at offset, or None. */
+static PyObject *
+operation_get_object(PyObject *self, void *offset)
+{
+    PyObject *object = *(PyObject **)((char *)self + (size_t)offset);
+    return Py_NewRef(object == NULL ? Py_None : object);
+}
+
+static PyMethodDef operation_methods[] = {
+    {"withdraw", (PyCFunction)operation_withdraw, METH_NOARGS, withdraw_doc},
+    {"abandon", (PyCFunction)operation_abandon, METH_NOARGS, abandon_doc},
+    {"settle", (PyCFunction)(void (*)(void))operation_settle, METH_FASTCALL, settle_doc},
+    {"outcome", (PyCFunction)operation_outcome, METH_NOARGS, outcome_doc},
+    {"drop_result", (PyCFunction)operation_drop_result, METH_NOARGS, drop_result_doc},
+    {NULL},
+};
+
+static PyGetSetDef operation_getset[] = {
+    {"discards", operation_get_discards, NULL, "Whether a result has to be undone.",
+     NULL},
+    {"in_flight", (getter)operation_get_in_flight, NULL, "Whether the kernel has it.",
+     NULL},
+    {"signal", operation_get_object, NULL, "What is set on completion.",
+     (void *)offsetof(hr_ring_job, signal)},
+    {"keep", operation_get_object, NULL, "What lives as long as the operation.",
+     (void *)offsetof(hr_ring_job, keep)},
+    {"result", operation_get_object, NULL, "The result of a completed operation.",
+     (void *)offsetof(hr_ring_job, result)},
+    {"error", operation_get_object, NULL, "The exception of a failed operation.",
+     (void *)offsetof(hr_ring_job, error)},
+    {NULL},
+};
+
+static PyMemberDef operation_members[] = {
+    {"completed", Py_T_BOOL, offsetof(hr_ring_job, completed), Py_READONLY, NULL},
+    {"withdrawn", Py_T_BOOL, offsetof(hr_ring_job, withdrawn), Py_READONLY, NULL},
+    {"abandoned", Py_T_BOOL, offsetof(hr_ring_job, abandoned), Py_READONLY, NULL},
+    {"failure", Py_T_INT, offsetof(hr_ring_job, failure), Py_READONLY, NULL},
+    {"done", Py_T_PYSSIZET, offsetof(hr_ring_job, done), Py_READONLY, NULL},
+    {NULL},
+};
+
+PyDoc_STRVAR(operation_doc, "One operation of a ring: what it does, and its outcome.");
+
+static PyType_Slot operation_slots[] = {
+    {Py_tp_doc, (void *)operation_doc},
+    {Py_tp_dealloc, operation_dealloc},
+    {Py_tp_traverse, operation_traverse},
+    {Py_tp_clear, operation_clear},
+    {Py_tp_methods, operation_methods},
+    {Py_tp_members, operation_members},
+    {Py_tp_getset, operation_getset},
+    {0, NULL},
+};
+
+PyType_Spec hr_operation_spec = {
+    .name = "headrace._native._core.Operation",
+    .basicsize = sizeof(hr_ring_job),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE |
+             Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = operation_slots,
+};
+
+/* -- Submitting -------------------------------------------------------------------- */
+
+static int
+check_open(hr_ring_object *self)
+{
+    if (self->ring.fd >= 0) {
+        return 0;
+    }
+    PyErr_SetString(PyExc_ValueError, "the ring is closed");
+    return -1;
+}
+
+/* Return a new operation on fd that nobody has yet; NULL with an exception. */
+static hr_ring_job *
+operation_new(hr_ring_object *ring, PyObject *fd, PyObject *signal, PyObject *keep)
+{
+    int number = PyObject_AsFileDescriptor(fd);
+    if (number < 0 || check_open(ring) < 0) {
+        return NULL;
+    }
+    PyTypeObject *type = ring->state->operation_type;
+    hr_ring_job *self = (hr_ring_job *)type->tp_alloc(type, 0);
+    if (self == NULL) {
+        return NULL;
+    }
+    self->op.fd = number;
+    self->ring = (hr_ring_object *)Py_NewRef(ring);
+    self->signal = Py_NewRef(signal);
+    self->keep = Py_NewRef(keep);
+    return self;
+}
+
+/* Put self at the end of its ring's queue. Returns self, or NULL where arguments were
+   wrong (with an exception) or the ring has been closed meanwhile. */
+static PyObject *
+operation_push(hr_ring_job *self, long long offset)
+{
+    if (PyErr_Occurred()) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    if (offset < 0 || self->wanted > HR_MAX_TRANSFER) {
+        PyErr_SetString(PyExc_ValueError, "offset must be 0 or more, size below 2 GiB");
+        Py_DECREF(self);
+        return NULL;
+    }
+    self->op.offset = offset;
+    self->op.size = (uint32_t)self->wanted;
+    int open;
+    Py_BEGIN_CRITICAL_SECTION(self->ring);
+    open = self->ring->ring.fd >= 0;
+    if (open) {
+        Py_INCREF(self);    /* the ring's reference */
+        hr_ring_push(&self->ring->ring, &self->op);
+    }
+    Py_END_CRITICAL_SECTION();
+    if (!open) {
+        PyErr_SetString(PyExc_ValueError, "the ring is closed");
+        Py_CLEAR(self);
+    }
+    return (PyObject *)self;
+}
+
+PyDoc_STRVAR(submit_read_doc,
+             "submit_read($self, fd, target, offset, full=True, signal=None, keep=None, "
+             "/)\n--\n\n"
+             "Read at offset: target bytes into a bytes object, or into a buffer.");
+
+static PyObject *
+ring_submit_read(hr_ring_object *ring, PyObject *const *args, Py_ssize_t count)
+{
+    if (count < 3 || count > 6) {
+        PyErr_SetString(PyExc_TypeError, "submit_read takes 3 to 6 arguments");
+        return NULL;
+    }
+    int full = count > 3 ? PyObject_IsTrue(args[3]) : 1;
+    hr_ring_job *self = full < 0 ? NULL
+                                  : operation_new(ring, args[0],
+                                                  count > 4 ? args[4] : Py_None,
+                                                  count > 5 ? args[5] : Py_None);
+    if (self == NULL) {
+        return NULL;
+    }
+    self->op.opcode = HR_RING_READ;
+    self->full = (char)full;
+    if (PyLong_Check(args[1])) {
+        self->gives = HR_GIVES_BYTES;
+        self->wanted = PyLong_AsSsize_t(args[1]);
+        self->data = PyErr_Occurred() ? NULL
+                                      : PyBytes_FromStringAndSize(NULL, self->wanted);
+        self->op.buf = self->data == NULL ? NULL : PyBytes_AS_STRING(self->data);
+    }
+    else if (PyObject_GetBuffer(args[1], &self->view, PyBUF_WRITABLE) == 0) {
+        self->gives = HR_GIVES_COUNT;
+        self->wanted = self->view.len;
+        self->op.buf = self->view.buf;
+    }
+    return operation_push(self, PyErr_Occurred() ? -1 : PyLong_AsLongLong(args[2]));
+}
+
+PyDoc_STRVAR(submit_write_doc,
+             "submit_write($self, fd, data, offset, signal=None, keep=None, /)\n--\n\n"
+             "Write all of data at offset.");
+
+static PyObject *
+ring_submit_write(hr_ring_object *ring, PyObject *const *args, Py_ssize_t count)
+{
+    if (count < 3 || count > 5) {
+        PyErr_SetString(PyExc_TypeError, "submit_write takes 3 to 5 arguments");
+        return NULL;
+    }
+    hr_ring_job *self = operation_new(ring, args[0], count > 3 ? args[3] : Py_None,
+                                       count > 4 ? args[4] : Py_None);
+    if (self == NULL) {
+        return NULL;
+    }
+    self->op.opcode = HR_RING_WRITE;
+    self->gives = HR_GIVES_WRITTEN;
+    if (PyObject_GetBuffer(args[1], &self->view, PyBUF_SIMPLE) == 0) {
+        self->wanted = self->view.len;
+        self->op.buf = self->view.buf;
+    }
+    return operation_push(self, PyErr_Occurred() ? -1 : PyLong_AsLongLong(args[2]));
+}
+
+PyDoc_STRVAR(submit_fsync_doc,
+             "submit_fsync($self, fd, data_only=False, signal=None, keep=None, /)\n--\n\n"
+             "fsync(2) or fdatasync(2).");
+
+static PyObject *
+ring_submit_fsync(hr_ring_object *ring, PyObject *const *args, Py_ssize_t count)
+{
+    if (count < 1 || count > 4) {
+        PyErr_SetString(PyExc_TypeError, "submit_fsync takes 1 to 4 arguments");
+        return NULL;
+    }
+    int data_only = count > 1 ? PyObject_IsTrue(args[1]) : 0;
+    hr_ring_job *self = data_only < 0 ? NULL
+                                       : operation_new(ring, args[0],
+                                                       count > 2 ? args[2] : Py_None,
+                                                       count > 3 ? args[3] : Py_None);
+    if (self == NULL) {
+        return NULL;
+    }
+    self->op.opcode = HR_RING_FSYNC;
+    self->op.flags = data_only ? HR_FSYNC_DATASYNC : 0;
+    self->gives = HR_GIVES_NONE;
+    return operation_push(self, 0);
+}
+
+PyDoc_STRVAR(flush_doc, "flush($self, /)\n--\n\n"
+                        "Hand what is queued to the kernel; 0, or -errno if it refuses.");
+
+static PyObject *
+ring_flush(hr_ring_object *self, PyObject *Py_UNUSED(none))
+{
+    int error;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    error = self->ring.fd < 0 ? -EBADF : hr_ring_flush(&self->ring);
+    Py_END_CRITICAL_SECTION();
+    return PyLong_FromLong(error);
+}
+
+/* -- Completing -------------------------------------------------------------------- */
+
+/* Look at what the kernel answered. Returns whether the operation is over; if not, it
+   has been queued again. Sets `failure` if it did not succeed. */
+static int
+operation_advance(hr_ring_job *self, hr_ring *ring)
+{
+    int32_t result = self->op.result;
+    if (result < 0) {
+        self->failure = result;
+        if (result != -EINTR || self->abandoned) {
+            return 1;
+        }
+        self->failure = 0;
+    }
+    else {
+        self->done += result;
+        int more = self->gives == HR_GIVES_WRITTEN || self->full;
+        if (self->gives == HR_GIVES_NONE || self->done >= self->wanted || !more ||
+            self->abandoned) {
+            return 1;
+        }
+        if (result == 0) {
+            /* The end of the file; a write that moves nothing would go on for ever. */
+            self->failure = self->gives == HR_GIVES_WRITTEN ? -EIO : 0;
+            return 1;
+        }
+        self->op.buf = (char *)self->op.buf + result;
+        self->op.offset += result;
+        self->op.size = (uint32_t)(self->wanted - self->done);
+    }
+    hr_ring_push(ring, &self->op);
+    return 0;
+}
+
+/* Collect what has completed, linked by `after`, and hand on what was queued. Returns
+   the first, or NULL. */
+static hr_ring_job *
+collect(hr_ring_object *self)
+{
+    hr_ring_job *first = NULL, **last = &first;
+    hr_ring *ring = &self->ring;
+    for (;;) {
+        hr_ring_op *op;
+        while ((op = hr_ring_next(ring)) != NULL) {
+            hr_ring_job *operation = operation_of(op);
+            if (operation_advance(operation, ring)) {
+                operation->after = NULL;
+                *last = operation;
+                last = &operation->after;
+            }
+        }
+        if (ring->queued && ring->in_flight < ring->limit && hr_ring_flush(ring) < 0) {
+            /* The caller's next flush meets the same refusal, and acts upon it. */
+            return first;
+        }
+        if (hr_ring_gather(ring) < 0 || !hr_ring_ready(ring)) {
+            return first;
+        }
+    }
+}
+
+PyDoc_STRVAR(reap_doc, "reap($self, /)\n--\n\n"
+                       "Complete what the kernel has done; the operations that failed, "
+                       "which are not completed, or None.");
+
+static PyObject *
+ring_reap(hr_ring_object *self, PyObject *Py_UNUSED(none))
+{
+    hr_ring_job *operation;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    if (self->ring.owns_event_fd && self->ring.fd >= 0) {
+        hr_ring_drain_event(&self->ring);
+    }
+    operation = self->ring.fd < 0 ? NULL : collect(self);
+    Py_END_CRITICAL_SECTION();
+    PyObject *failed = NULL;
+    while (operation != NULL) {
+        hr_ring_job *after = operation->after;
+        Py_CLEAR(operation->ring);
+        if (operation->failure == 0) {
+            operation_succeed(operation, self->state);
+        }
+        else {
+            if (failed == NULL) {
+                failed = PyList_New(0);
+            }
+            if (failed == NULL || PyList_Append(failed, (PyObject *)operation) < 0) {
+                PyErr_Clear();
+                operation_fail(operation, ENOMEM);
+                operation_signal(operation, self->state);
+            }
+        }
+        Py_DECREF(operation);    /* the ring's reference */
+        operation = after;
+    }
+    return failed == NULL ? Py_NewRef(Py_None) : failed;
+}
+
+PyDoc_STRVAR(take_queue_doc, "take_queue($self, /)\n--\n\n"
+                             "Take all operations back that the kernel does not have.");
+
+static PyObject *
+ring_take_queue(hr_ring_object *self, PyObject *Py_UNUSED(none))
+{
+    PyObject *taken = PyList_New(0);
+    if (taken == NULL) {
+        return NULL;
+    }
+    Py_BEGIN_CRITICAL_SECTION(self);
+    hr_ring_op *head = &self->ring.queue;
+    while (head->next != head) {
+        hr_ring_job *operation = operation_of(head->next);
+        if (PyList_Append(taken, (PyObject *)operation) < 0) {
+            Py_CLEAR(taken);
+            break;
+        }
+        (void)hr_ring_withdraw(&self->ring, &operation->op);
+        Py_CLEAR(operation->ring);
+        Py_DECREF(operation);    /* the ring's reference; the list has its own */
+    }
+    Py_END_CRITICAL_SECTION();
+    return taken;
+}
+
+/* -- Making and ending ------------------------------------------------------------- */
+
+static PyObject *
+ring_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"entries", "limit", "eventfd", "workers", NULL};
+    unsigned int entries = 64, limit = 0, workers = 0;
+    int event_fd = -1;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|IIiI", names, &entries, &limit,
+                                     &event_fd, &workers)) {
+        return NULL;
+    }
+    hr_ring_object *self = (hr_ring_object *)type->tp_alloc(type, 0);
+    if (self == NULL) {
+        return NULL;
+    }
+    self->state = hr_type_state(type);
+    int error = hr_ring_open(&self->ring, entries, limit, event_fd, workers);
+    if (error < 0) {
+        errno = -error;
+        (void)PyErr_SetFromErrno(PyExc_OSError);
+        Py_CLEAR(self);
+    }
+    return (PyObject *)self;
+}
+
+static int64_t
+monotonic_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* Cancel all that the kernel has and wait for it, until the deadline at most. What
+   has completed is dropped. Returns 1 if nothing is in flight any more. */
+static int
+drain(hr_ring_object *self, int64_t deadline)
+{
+    hr_ring *ring = &self->ring;
+    for (hr_ring_op *op = ring->flying.next; op != &ring->flying; op = op->next) {
+        operation_of(op)->abandoned = 1;
+        (void)hr_ring_cancel(ring, op);
+    }
+    for (;;) {
+        hr_ring_op *op;
+        while ((op = hr_ring_next(ring)) != NULL) {
+            hr_ring_job *operation = operation_of(op);
+            Py_CLEAR(operation->ring);
+            operation_release(operation);
+            operation_fail(operation, ECANCELED);
+            Py_DECREF(operation);
+        }
+        int64_t left = deadline - monotonic_ns();
+        if (ring->in_flight == 0 || left <= 0) {
+            return ring->in_flight == 0;
+        }
+        int error;
+        Py_BEGIN_ALLOW_THREADS
+        error = hr_ring_wait(ring, left);
+        Py_END_ALLOW_THREADS
+        if (error < 0 && error != -EINTR && error != -ETIME) {
+            return 0;
+        }
+    }
+}
+
+/* Give all operations up. With `lasting`, those that the kernel has keep their
+   references, and so their buffers, for ever: it may still write there. */
+static void
+drop_operations(hr_ring_object *self, int lasting)
+{
+    hr_ring_op *heads[2] = {&self->ring.queue, &self->ring.flying};
+    for (int i = 0; i < 2; i++) {
+        while (heads[i]->next != heads[i]) {
+            hr_ring_op *op = heads[i]->next;
+            hr_ring_job *operation = operation_of(op);
+            int flying = op->state == HR_RING_FLYING;
+            op->prev->next = op->next;
+            op->next->prev = op->prev;
+            op->state = HR_RING_IDLE;
+            operation_fail(operation, ECANCELED);
+            if (!flying || !lasting) {
+                Py_CLEAR(operation->ring);
+                operation_release(operation);
+                Py_DECREF(operation);
+            }
+        }
+    }
+    self->ring.queued = 0;
+}
+
+PyDoc_STRVAR(close_doc, "close($self, timeout=1.0, /)\n--\n\n"
+                        "Cancel what is in flight, wait for it, and end the ring; False "
+                        "if it took longer than timeout seconds.");
+
+static PyObject *
+ring_close(hr_ring_object *self, PyObject *const *args, Py_ssize_t count)
+{
+    double timeout = count ? PyFloat_AsDouble(args[0]) : 1.0;
+    if (timeout == -1.0 && PyErr_Occurred()) {
+        return NULL;
+    }
+    int drained = 1;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    if (hr_ring_is_foreign(&self->ring)) {
+        drop_operations(self, 0);
+        hr_ring_forget(&self->ring);
+    }
+    else if (self->ring.fd >= 0) {
+        drained = drain(self, monotonic_ns() + (int64_t)(timeout * 1e9));
+        drop_operations(self, 1);
+        hr_ring_close(&self->ring);
+    }
+    Py_END_CRITICAL_SECTION();
+    return PyBool_FromLong(drained);
+}
+
+PyDoc_STRVAR(forget_doc, "forget($self, /)\n--\n\n"
+                         "Leave the ring to the parent process: called after fork(2).");
+
+static PyObject *
+ring_forget(hr_ring_object *self, PyObject *Py_UNUSED(none))
+{
+    Py_BEGIN_CRITICAL_SECTION(self);
+    /* The parent's kernel side knows nothing of this process's memory. */
+    drop_operations(self, 0);
+    self->ring.in_flight = 0;
+    hr_ring_forget(&self->ring);
+    Py_END_CRITICAL_SECTION();
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(same_owner_doc, "same_owner($self, /)\n--\n\n"
+                             "Tell whether the process has the user and group that it "
+                             "had when the ring was made.");
+
+static PyObject *
+ring_same_owner(hr_ring_object *self, PyObject *Py_UNUSED(none))
+{
+    return PyBool_FromLong(hr_ring_same_owner(&self->ring));
+}
+
+/* Nothing is in flight: an operation in flight has a reference to its ring. */
+static void
+ring_dealloc(hr_ring_object *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    hr_ring_close(&self->ring);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyObject *
+ring_get_closed(hr_ring_object *self, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(self->ring.fd < 0);
+}
+
+static PyMethodDef ring_methods[] = {
+    {"submit_read", (PyCFunction)(void (*)(void))ring_submit_read, METH_FASTCALL,
+     submit_read_doc},
+    {"submit_write", (PyCFunction)(void (*)(void))ring_submit_write, METH_FASTCALL,
+     submit_write_doc},
+    {"submit_fsync", (PyCFunction)(void (*)(void))ring_submit_fsync, METH_FASTCALL,
+     submit_fsync_doc},
+    {"flush", (PyCFunction)ring_flush, METH_NOARGS, flush_doc},
+    {"reap", (PyCFunction)ring_reap, METH_NOARGS, reap_doc},
+    {"take_queue", (PyCFunction)ring_take_queue, METH_NOARGS, take_queue_doc},
+    {"close", (PyCFunction)(void (*)(void))ring_close, METH_FASTCALL, close_doc},
+    {"forget", (PyCFunction)ring_forget, METH_NOARGS, forget_doc},
+    {"same_owner", (PyCFunction)ring_same_owner, METH_NOARGS, same_owner_doc},
+    {NULL},
+};
+
+static PyGetSetDef ring_getset[] = {
+    {"closed", (getter)ring_get_closed, NULL, "Whether the ring has ended.", NULL},
+    {NULL},
+};
+
+#define HR_RING_FIELD(field) (offsetof(hr_ring_object, ring) + offsetof(hr_ring, field))
+
+static PyMemberDef ring_members[] = {
+    {"fd", Py_T_INT, HR_RING_FIELD(fd), Py_READONLY, NULL},
+    {"eventfd", Py_T_INT, HR_RING_FIELD(event_fd), Py_READONLY, NULL},
+    {"entries", Py_T_UINT, HR_RING_FIELD(entries), Py_READONLY, NULL},
+    {"limit", Py_T_UINT, HR_RING_FIELD(limit), Py_READONLY, NULL},
+    {"setup_flags", Py_T_UINT, HR_RING_FIELD(setup_flags), Py_READONLY, NULL},
+    {"features", Py_T_UINT, HR_RING_FIELD(features), Py_READONLY, NULL},
+    {"in_flight", Py_T_UINT, HR_RING_FIELD(in_flight), Py_READONLY, NULL},
+    {"queued", Py_T_UINT, HR_RING_FIELD(queued), Py_READONLY, NULL},
+    {"submissions", Py_T_ULONG, HR_RING_FIELD(submissions), Py_READONLY, NULL},
+    {NULL},
+};
+
+PyDoc_STRVAR(ring_doc,
+             "Ring(entries=64, limit=0, eventfd=-1, workers=0)\n--\n\n"
+             "An io_uring for reads, writes and syncs of files, used by one thread.");
+
+static PyType_Slot ring_slots[] = {
+    {Py_tp_doc, (void *)ring_doc},
+    {Py_tp_new, ring_new},
+    {Py_tp_dealloc, ring_dealloc},
+    {Py_tp_methods, ring_methods},
+    {Py_tp_members, ring_members},
+    {Py_tp_getset, ring_getset},
+    {0, NULL},
+};
+
+PyType_Spec hr_ring_spec = {
+    .name = "headrace._native._core.Ring",
+    .basicsize = sizeof(hr_ring_object),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = ring_slots,
+};
+
+#endif
