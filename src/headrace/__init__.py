@@ -8,9 +8,10 @@
 
 `open()` takes the arguments of builtin `open()`; the methods of its files are
 coroutines. `read_bytes()`, `read_text()`, `write_bytes()` and `write_text()` handle a
-whole file at once. `headrace.os`, `headrace.ospath` and `headrace.tempfile` are the
-async faces of the modules of those names. `configure()` chooses how operations are
-done, `info()` and `stats()` say how they were.
+whole file at once. `headrace.Path` is `pathlib.Path` with coroutines; `headrace.os`,
+`headrace.ospath`, `headrace.pathlib` and `headrace.tempfile` are the async faces of
+the modules of those names. `configure()` chooses how operations are done, `info()`
+and `stats()` say how they were.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ from headrace.files._text import AsyncTextIOWrapper
 from headrace.files._wrap import wrap
 
 if TYPE_CHECKING:
-    from headrace import os, ospath, tempfile
+    from headrace import os, ospath, pathlib, tempfile
+    from headrace.fs._pathlib import Path
 
 __version__ = "0.1.0"
 
@@ -66,6 +68,7 @@ __all__ = [
     "FileInUseError",
     "Info",
     "NotAwaitedError",
+    "Path",
     "Settings",
     "Stats",
     "UnsupportedOperation",
@@ -76,6 +79,7 @@ __all__ = [
     "open",
     "os",
     "ospath",
+    "pathlib",
     "read_bytes",
     "read_text",
     "stats",
@@ -92,14 +96,16 @@ __all__ = [
 ]
 
 #: Submodules that are imported when first used: tempfile alone takes milliseconds.
-_DOORS = {"os", "ospath", "tempfile"}
+_DOORS = {"os", "ospath", "pathlib", "tempfile"}
 
 
 def __getattr__(name: str) -> Any:
     if name in _DOORS:
         return importlib.import_module(f"headrace.{name}")
+    if name == "Path":
+        return importlib.import_module("headrace.fs._pathlib").Path
     raise AttributeError(f"module 'headrace' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_DOORS})
+    return sorted({*globals(), *_DOORS, "Path"})

@@ -25,6 +25,7 @@ from headrace.engine import (
 )
 from headrace.files import _calls
 from headrace.files._mode import Mode, parse_mode
+from headrace.files._open import check_path
 from headrace.files._open import open as open_file
 from headrace.files._opening import (
     READ_FLAGS,
@@ -149,6 +150,7 @@ def _read_cached(fd: int, size: int) -> bytes | None:
 
 
 def _read_job(path: str | bytes, convert: Callable[[bytes], T]) -> T | Wait:
+    check_path(path)
     if may_wait(path):
         return WAIT
     fd = os.open(path, READ_FLAGS)
@@ -268,6 +270,7 @@ async def _write(
 def _write_job(
     path: str | bytes, make: Callable[[], ReadableBuffer], mode: Mode
 ) -> Wait | None:
+    check_path(path)
     if may_wait(path):
         return WAIT
     data = make()

@@ -229,7 +229,7 @@ def _check(
 ) -> Mode:
     """Refuse what builtin `open()` refuses, in its order and its words."""
     if not isinstance(file, int):
-        _check_path(os.fspath(file))
+        check_path(os.fspath(file))
     elif isinstance(file, bool) and sys.version_info >= (3, 13):
         warnings.warn("bool is used as a file descriptor", RuntimeWarning, stacklevel=4)
     elif file > _INT_MAX:
@@ -258,7 +258,7 @@ def _check(
 _INT_MAX = 2**31 - 1
 
 
-def _check_path(path: str | bytes) -> None:
+def check_path(path: str | bytes) -> None:
     if (b"\0" if isinstance(path, bytes) else "\0") in path:  # type: ignore[operator]
         raise ValueError("embedded null byte")
 
