@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import headrace.os
+from headrace.fs._os_names import LEFT_OUT
 
 Call = tuple[str, tuple[Any, ...], dict[str, Any]]
 
@@ -63,6 +64,18 @@ CALLS: list[tuple[str, str, tuple[Any, ...], dict[str, Any]]] = [
     ("access", "missing", ("missing", os.F_OK), {}),
     ("access", "mode-missing", ("file",), {}),
     ("access", "keywords", ("link", os.R_OK), {"follow_symlinks": False}),
+    ("chdir", "folder", ("full",), {}),
+    ("chdir", "file", ("file",), {}),
+    ("chmod", "file", ("file", 0o600), {}),
+    ("chmod", "missing", ("missing", 0o600), {}),
+    ("chown", "missing", ("missing", -1, -1), {}),
+    ("chown", "nobody", ("link", -1, -1), {"follow_symlinks": False}),
+    ("close", "bad-descriptor", (99_999,), {}),
+    ("dup", "bad-descriptor", (99_999,), {}),
+    ("fstat", "bad-descriptor", (99_999,), {}),
+    ("fsync", "bad-descriptor", (99_999,), {}),
+    ("getcwdb", "plain", (), {}),
+    ("getxattr", "missing", ("missing", "user.x"), {}),
     ("getcwd", "plain", (), {}),
     ("getcwd", "argument", ("x",), {}),
     ("link", "file", ("file", "hard"), {}),
@@ -74,10 +87,24 @@ CALLS: list[tuple[str, str, tuple[Any, ...], dict[str, Any]]] = [
     ("listdir", "bytes", (b"full",), {}),
     ("listdir", "missing", ("missing",), {}),
     ("listdir", "file", ("file",), {}),
+    ("listxattr", "missing", ("missing",), {}),
+    ("lchown", "missing", ("missing", -1, -1), {}),
+    ("lstat", "link", ("link",), {}),
+    ("lstat", "missing", ("missing",), {}),
     ("makedirs", "deep", ("x/y/z",), {}),
     ("makedirs", "there", ("a/b",), {}),
     ("makedirs", "exist-ok", ("a/b",), {"exist_ok": True}),
     ("makedirs", "mode", ("x/y", 0o700), {}),
+    ("mkfifo", "there", ("file",), {}),
+    ("mknod", "there", ("file",), {}),
+    ("open", "missing", ("missing", os.O_RDONLY), {}),
+    ("open", "type", (3.5, os.O_RDONLY), {}),
+    ("open", "flags", ("file", "r"), {}),
+    ("open", "folder", ("empty", os.O_WRONLY), {}),
+    ("pathconf", "name", (".", "PC_NAME_MAX"), {}),
+    ("read", "bad-descriptor", (99_999, 1), {}),
+    ("read", "type", ("file", 1), {}),
+    ("read", "none", (), {}),
     ("mkdir", "new", ("new",), {}),
     ("mkdir", "there", ("empty",), {}),
     ("mkdir", "no-parent", ("new/new",), {}),
@@ -116,6 +143,12 @@ CALLS: list[tuple[str, str, tuple[Any, ...], dict[str, Any]]] = [
     ("statvfs", "missing", ("missing",), {}),
     ("symlink", "new", ("file", "new"), {}),
     ("symlink", "there", ("file", "other"), {}),
+    ("truncate", "shorter", ("file", 3), {}),
+    ("truncate", "missing", ("missing", 3), {}),
+    ("utime", "now", ("file",), {}),
+    ("utime", "missing", ("missing", (1, 2)), {}),
+    ("waitpid", "no-child", (99_999, 0), {}),
+    ("write", "bad-descriptor", (99_999, b"x"), {}),
     ("unlink", "link", ("link",), {}),
     ("unlink", "missing", ("missing",), {}),
 ]
@@ -207,7 +240,7 @@ def test_every_constant_and_class_of_os_is_there() -> None:
     plain = {
         name: value
         for name, value in vars(os).items()
-        if (name.isupper() and not callable(value)) or name in ("PathLike", "DirEntry")
+        if (name.isupper() and not callable(value)) or name == "PathLike"
     }
     assert {name: getattr(headrace.os, name, None) for name in plain} == plain
 
@@ -219,57 +252,179 @@ def test_name_that_touches_no_file_is_that_of_os(name: str) -> None:
     assert getattr(headrace.os, name) is getattr(os, name)
 
 
-def test_nothing_that_blocks_is_taken_from_os() -> None:
-    """Functions of `os` are either twins, or on the list of those without files."""
-    plain = [
-        "cpu_count",
-        "device_encoding",
-        "fsdecode",
-        "fsencode",
-        "fspath",
-        "get_exec_path",
-        "get_inheritable",
-        "getegid",
-        "getenv",
-        "getenvb",
-        "geteuid",
-        "getgid",
-        "getpid",
-        "getppid",
-        "getuid",
-        "major",
-        "makedev",
-        "minor",
-        "process_cpu_count",
-        "putenv",
-        "set_inheritable",
-        "strerror",
-        "umask",
-        "uname",
-        "unsetenv",
-        "urandom",
-    ]
-    taken = [
-        name
-        for name, value in vars(headrace.os).items()
-        if callable(value)
-        and not isinstance(value, type)
-        and not inspect.iscoroutinefunction(value)
-        and getattr(os, name, None) is value
-    ]
-    assert set(taken) <= set(plain)
+PUBLIC = sorted(name for name in vars(os) if not name.startswith("_"))
+FUNCTIONS = [
+    name
+    for name in PUBLIC
+    if callable(getattr(os, name)) and not isinstance(getattr(os, name), type)
+]
+ITERATORS = {"fwalk", "scandir", "walk"}
+AWAITABLES = {"fdopen"}
+
+# Functions of `os` that wait for no file, nor for anything else.
+PLAIN = [
+    "WCOREDUMP",
+    "WEXITSTATUS",
+    "WIFCONTINUED",
+    "WIFEXITED",
+    "WIFSIGNALED",
+    "WIFSTOPPED",
+    "WSTOPSIG",
+    "WTERMSIG",
+    "abort",
+    "confstr",
+    "cpu_count",
+    "ctermid",
+    "device_encoding",
+    "eventfd",
+    "fsdecode",
+    "fsencode",
+    "fspath",
+    "get_blocking",
+    "get_exec_path",
+    "get_inheritable",
+    "get_terminal_size",
+    "getegid",
+    "getenv",
+    "getenvb",
+    "geteuid",
+    "getgid",
+    "getgroups",
+    "getpgid",
+    "getpgrp",
+    "getpid",
+    "getppid",
+    "getpriority",
+    "getrandom",
+    "getresgid",
+    "getresuid",
+    "getsid",
+    "getuid",
+    "kill",
+    "killpg",
+    "major",
+    "makedev",
+    "minor",
+    "nice",
+    "pidfd_open",
+    "pipe",
+    "pipe2",
+    "process_cpu_count",
+    "putenv",
+    "register_at_fork",
+    "sched_get_priority_max",
+    "sched_get_priority_min",
+    "sched_getaffinity",
+    "sched_getparam",
+    "sched_getscheduler",
+    "sched_rr_get_interval",
+    "sched_setaffinity",
+    "sched_setparam",
+    "sched_setscheduler",
+    "sched_yield",
+    "set_blocking",
+    "set_inheritable",
+    "setegid",
+    "seteuid",
+    "setgid",
+    "setgroups",
+    "setns",
+    "setpgid",
+    "setpgrp",
+    "setpriority",
+    "setregid",
+    "setresgid",
+    "setresuid",
+    "setreuid",
+    "setsid",
+    "setuid",
+    "strerror",
+    "sysconf",
+    "tcgetpgrp",
+    "tcsetpgrp",
+    "timerfd_create",
+    "timerfd_gettime",
+    "timerfd_gettime_ns",
+    "timerfd_settime",
+    "timerfd_settime_ns",
+    "times",
+    "umask",
+    "uname",
+    "unsetenv",
+    "unshare",
+    "urandom",
+    "waitstatus_to_exitcode",
+]
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_name_of_os_is_asynchronous_or_plain_or_left_out(name: str) -> None:
+    real: Any = getattr(os, name)
+    ours: Any = getattr(headrace.os, name, None)
+    if name in LEFT_OUT:
+        assert ours is None
+        assert LEFT_OUT[name]
+    elif name == "path":
+        assert ours is headrace.ospath
+    elif name == "DirEntry":
+        assert ours is not real
+    elif name.startswith("supports_") and isinstance(real, set):
+        assert ours >= real
+    elif name not in FUNCTIONS or name in PLAIN:
+        assert ours is real
+    elif name in ITERATORS | AWAITABLES:
+        assert ours is not real
+        assert inspect.signature(ours) == inspect.signature(real)
+    else:
+        assert inspect.iscoroutinefunction(ours)
+
+
+@pytest.mark.parametrize("name", [n for n in FUNCTIONS if n not in LEFT_OUT])
+def test_function_has_the_signature_and_a_text(name: str) -> None:
+    ours = getattr(headrace.os, name)
+    assert inspect.getdoc(ours)
+    try:
+        expected = inspect.signature(getattr(os, name))
+    except ValueError:
+        return  # A function in C that says nothing of its arguments.
+    assert inspect.signature(ours) == expected
+
+
+def test_left_out_name_says_why() -> None:
+    assert not hasattr(headrace.os, "system")
+    with pytest.raises(AttributeError, match="'system': it starts a process"):
+        getattr(headrace.os, "system")  # noqa: B009 - type checkers know
+    with pytest.raises(AttributeError, match=r"no attribute 'no_such'$"):
+        getattr(headrace.os, "no_such")  # noqa: B009 - likewise
+
+
+def test_nothing_else_is_in_the_door() -> None:
+    own = {name for name in vars(headrace.os) if not name.startswith("_")}
+    assert own - set(PUBLIC) == {"wrap"}
+
+
+def test_sets_of_abilities_know_the_twins() -> None:
+    assert (headrace.os.stat in headrace.os.supports_dir_fd) == (
+        os.stat in os.supports_dir_fd
+    )
+    assert (headrace.os.chmod in headrace.os.supports_follow_symlinks) == (
+        os.chmod in os.supports_follow_symlinks
+    )
+    assert os.supports_fd <= headrace.os.supports_fd
+    assert headrace.os.stat not in os.supports_fd
 
 
 def test_table_is_alphabetical() -> None:
     source = Path(inspect.getsourcefile(headrace.os.wrap) or "").with_name("os.py")
+    table, _, _ = source.read_text().partition("# -- Not on every platform")
     names = [
         node.targets[0].id
-        for node in ast.parse(source.read_text()).body
+        for node in ast.parse(table).body
         if isinstance(node, ast.Assign)
         and isinstance(node.targets[0], ast.Name)
         and isinstance(node.value, ast.Call)
     ]
-    assert len(names) > 10
+    assert len(names) > 30
     assert names == sorted(names)
 
 

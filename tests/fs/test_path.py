@@ -28,7 +28,15 @@ LOOKING = [
     "isfile",
     "islink",
     "ismount",
+    "lexists",
+    "realpath",
+    "relpath",
+    "expanduser",
 ]
+if sys.version_info >= (3, 12):
+    LOOKING += ["isjunction"]
+if sys.version_info >= (3, 13):
+    LOOKING += ["isdevdrive"]
 PATHS: list[Any] = [
     "file",
     b"file",
@@ -99,3 +107,45 @@ def test_pure_functions_are_those_of_os_path() -> None:
 def test_functions_that_look_at_the_disk_are_coroutine_functions() -> None:
     for name in [*LOOKING, "samefile", "sameopenfile"]:
         assert inspect.iscoroutinefunction(getattr(headrace.ospath, name)), name
+
+
+# Functions of `os.path` that look at no file.
+PURE = [
+    "basename",
+    "commonpath",
+    "commonprefix",
+    "dirname",
+    "expandvars",
+    "isabs",
+    "isreserved",
+    "join",
+    "normcase",
+    "normpath",
+    "samestat",
+    "split",
+    "splitdrive",
+    "splitext",
+    "splitroot",
+]
+
+
+@pytest.mark.parametrize("name", [*os.path.__all__])
+def test_name_of_os_path_is_asynchronous_or_plain(name: str) -> None:
+    real, ours = getattr(os.path, name), getattr(headrace.ospath, name)
+    if not callable(real) or name in PURE:
+        assert ours is real
+    else:
+        assert inspect.iscoroutinefunction(ours)
+        assert inspect.signature(ours) == inspect.signature(real)
+        assert inspect.getdoc(ours)
+
+
+@pytest.mark.parametrize("strict", [True, False])
+@pytest.mark.usefixtures("tree")
+def test_realpath_is_strict_on_demand(strict: bool) -> None:
+    for path in PATHS:
+        expected = outcome(lambda: os.path.realpath(path, strict=strict))  # noqa: B023
+        found = outcome(
+            lambda: asyncio.run(headrace.ospath.realpath(path, strict=strict))  # noqa: B023
+        )
+        assert found == expected, path

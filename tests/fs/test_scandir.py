@@ -32,6 +32,7 @@ def folder(tmp_path: Path) -> Path:
 def three_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder whose entries come in batches of 64, 64 and 22, whatever the speed."""
     monkeypatch.setattr(_scandir, "BATCH_ENTRIES", 64)
+    monkeypatch.setattr(_scandir, "ENTRIES_PER_LOOK", 64)
     monkeypatch.setattr(_scandir, "BATCH_TIME_S", 3600)
     for number in range(150):
         (tmp_path / f"{number:03}").touch()
@@ -63,11 +64,18 @@ class FakeScan:
         self.closed.set()
 
 
+def unwrap(entry: Any) -> Any:
+    """Return what stands behind an entry."""
+    return entry._entry
+
+
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> Any:
     def install(*entries: object) -> FakeScan:
         scan = FakeScan(*entries)
         monkeypatch.setattr(os, "scandir", lambda path: scan)
+        # Its entries are numbers.
+        monkeypatch.setattr(_scandir, "look_at_links", lambda entries: entries)
         return scan
 
     return install
@@ -79,7 +87,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Any:
 async def test_async_for_gives_entries_with_their_types(folder: Path) -> None:
     found = {}
     async for entry in headrace.os.scandir(folder):
-        assert isinstance(entry, os.DirEntry)
+        assert isinstance(entry, headrace.os.DirEntry)
         found[entry.name] = entry.is_dir()
     assert found == {"file": False, "sub": True}
 
@@ -132,6 +140,101 @@ async def test_error_is_that_of_os_scandir(
 async def test_order_is_that_of_os_scandir(three_batches: Path) -> None:
     expected = [entry.name for entry in os.scandir(three_batches)]
     assert [e.name async for e in headrace.os.scandir(three_batches)] == expected
+
+
+# -- Entries --------------------------------------------------------------------
+
+
+def make_links(root: Path) -> None:
+    (root / "file").write_bytes(b"xyz")
+    (root / "sub").mkdir()
+    (root / "to-file").symlink_to("file")
+    (root / "to-sub").symlink_to("sub")
+    (root / "to-nothing").symlink_to("nothing")
+    (root / "to-itself").symlink_to("to-itself")
+    os.mkfifo(root / "fifo")
+
+
+def told(entry: Any, follow_symlinks: bool) -> tuple[object, ...]:
+    """Return all that an entry tells without `await`."""
+
+    def ask(name: str, **keywords: bool) -> object:
+        try:
+            return getattr(entry, name)(**keywords)
+        except OSError as error:
+            return type(error), error.errno, error.filename
+
+    return (
+        entry.name,
+        entry.path,
+        os.fspath(entry),
+        repr(entry),
+        entry.inode(),
+        ask("is_symlink"),
+        ask("is_dir", follow_symlinks=follow_symlinks),
+        ask("is_file", follow_symlinks=follow_symlinks),
+    )
+
+
+@pytest.mark.skipif(os.name == "nt", reason="symlinks, FIFOs")
+@pytest.mark.parametrize("follow_symlinks", [True, False])
+@pytest.mark.parametrize("as_bytes", [True, False])
+async def test_entry_tells_what_that_of_os_tells(
+    follow_symlinks: bool, as_bytes: bool, tmp_path: Path
+) -> None:
+    make_links(tmp_path)
+    path: Any = os.fsencode(tmp_path) if as_bytes else tmp_path
+    with os.scandir(path) as entries:
+        expected = [told(entry, follow_symlinks) for entry in entries]
+    found = [told(entry, follow_symlinks) async for entry in headrace.os.scandir(path)]
+    assert found == expected
+
+
+@pytest.mark.skipif(os.name == "nt", reason="symlinks, FIFOs")
+@pytest.mark.parametrize("follow_symlinks", [True, False])
+async def test_stat_of_an_entry_is_a_coroutine(
+    follow_symlinks: bool, tmp_path: Path
+) -> None:
+    make_links(tmp_path)
+    async for entry in headrace.os.scandir(tmp_path):
+        if follow_symlinks and entry.name in ("to-nothing", "to-itself"):
+            with pytest.raises(OSError, match=entry.name) as expected:
+                os.stat(entry.path)
+            with pytest.raises(OSError, match=entry.name) as caught:
+                await entry.stat()
+            assert caught.value.args == expected.value.args
+        else:
+            status = os.stat(entry.path, follow_symlinks=follow_symlinks)
+            assert await entry.stat(follow_symlinks=follow_symlinks) == status
+
+
+async def test_stat_of_an_entry_is_kept(folder: Path) -> None:
+    entries = {entry.name: entry async for entry in headrace.os.scandir(folder)}
+    first = await entries["file"].stat()
+    (folder / "file").unlink()
+    assert await entries["file"].stat() is first
+
+
+async def test_entries_of_a_descriptor_have_a_status(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        async for entry in headrace.os.scandir(fd):
+            expected = os.stat(folder / entry.name).st_ino
+            assert (await entry.stat()).st_ino == expected
+    finally:
+        os.close(fd)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="symlinks")
+async def test_types_are_told_without_a_system_call(tmp_path: Path) -> None:
+    make_links(tmp_path)
+    entries = [entry async for entry in headrace.os.scandir(tmp_path)]
+    for path in tmp_path.iterdir():
+        path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+    kinds = {e.name: e.is_dir() for e in entries if e.name != "to-itself"}
+    assert {name for name, is_dir in kinds.items() if is_dir} == {"sub", "to-sub"}
 
 
 # -- What it costs --------------------------------------------------------------
@@ -187,7 +290,7 @@ async def test_error_in_the_body_closes(fake: Any) -> None:
     async def body(entries: Any) -> None:
         async with entries:
             async for number in entries:
-                1 / number
+                1 / unwrap(number)
 
     entries = headrace.os.scandir()
     with pytest.raises(ZeroDivisionError):
@@ -199,14 +302,14 @@ async def test_error_in_the_body_closes(fake: Any) -> None:
 async def test_end_closes(fake: Any) -> None:
     scan = fake(1, 2)
     async with headrace.os.scandir() as entries:
-        assert [entry async for entry in entries] == [1, 2]
+        assert [unwrap(entry) async for entry in entries] == [1, 2]
         assert scan.closed.is_set()
 
 
 async def test_error_while_reading_comes_after_the_entries_before_it(fake: Any) -> None:
     scan = fake(1, 2, OSError(5, "broken disk"))
     entries = headrace.os.scandir()
-    assert [await anext(entries), await anext(entries)] == [1, 2]
+    assert [unwrap(await anext(entries)) for _ in range(2)] == [1, 2]
     with pytest.raises(OSError, match="broken disk"):
         await anext(entries)
     assert scan.closed.is_set()
@@ -238,7 +341,7 @@ async def test_cancelled_step_loses_no_entry(fake: Any) -> None:
     numbers = range(BATCH_ENTRIES * 2)
     scan = fake(*numbers[:BATCH_ENTRIES], release, *numbers[BATCH_ENTRIES:])
     entries = await headrace.os.scandir()
-    found: list[Any] = [await anext(entries) for _ in range(BATCH_ENTRIES)]
+    found: list[Any] = [unwrap(await anext(entries)) for _ in range(BATCH_ENTRIES)]
 
     step = asyncio.ensure_future(anext(entries))
     await asyncio.to_thread(scan.waits.wait, LONG_S)
@@ -246,7 +349,7 @@ async def test_cancelled_step_loses_no_entry(fake: Any) -> None:
     with pytest.raises(asyncio.CancelledError):
         await step
     release.set()
-    found += [entry async for entry in entries]
+    found += [unwrap(entry) async for entry in entries]
     assert found == list(numbers)
 
 

@@ -99,7 +99,7 @@ def device_of(fd: int, status: os.stat_result) -> Device:
             file_system=name or f"{kind:#x}",
         )
         _devices[status.st_dev] = device
-    _learn_root()
+    learn_root()
     return device
 
 
@@ -138,7 +138,7 @@ _PROBE_FLAGS = O_PATH | O_CLOEXEC
 _root: Device | None = None
 
 
-def _learn_root() -> None:
+def learn_root() -> None:
     """Look once at the file system that absolute paths start on; in a worker."""
     global _root
     if _root is not None:

@@ -20,6 +20,8 @@ __all__ = [
     "isdir_now",
     "isfile_now",
     "islink_now",
+    "lexists_now",
+    "lstat_now",
     "stat_now",
 ]
 
@@ -41,6 +43,13 @@ def stat_now(
     return WAIT if found is None else found
 
 
+def lstat_now(
+    path: FileDescriptorOrPath, *, dir_fd: int | None = None
+) -> os.stat_result | Wait:
+    """`os.lstat`, from the caches; raises FileNotFoundError if they know that."""
+    return stat_now(path, dir_fd=dir_fd, follow_symlinks=False)
+
+
 def exists_now(path: FileDescriptorOrPath) -> bool | Wait:
     """`os.path.exists`, from the caches."""
     return _kind_now(path, lambda mode: True)
@@ -59,6 +68,11 @@ def isdir_now(s: FileDescriptorOrPath) -> bool | Wait:
 def islink_now(path: FileDescriptorOrPath) -> bool | Wait:
     """`os.path.islink`, from the caches."""
     return _kind_now(path, stat.S_ISLNK, follow_symlinks=False)
+
+
+def lexists_now(path: FileDescriptorOrPath) -> bool | Wait:
+    """`os.path.lexists`, from the caches."""
+    return _kind_now(path, lambda mode: True, follow_symlinks=False)
 
 
 def _kind_now(

@@ -13,12 +13,19 @@ from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, TypeAlias, TypeVar
 
 from headrace._typing import WAIT, Wait
-from headrace.engine import Lane, budget, current_engine
+from headrace.engine import Lane, budget, current_engine, learn_root
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
-__all__ = ["cached_first", "offload", "offload_change", "twin"]
+__all__ = [
+    "OnCancel",
+    "cached_first",
+    "extend_doc",
+    "offload",
+    "offload_change",
+    "twin",
+]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -71,9 +78,20 @@ def offload_change(func: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
 # The two above take one argument each: that is the form in which mypy carries the
 # overloads of a function through a decorator.
 def twin(
-    func: Callable[P, T], *, on_cancel: OnCancel = "abandon", lane: Lane = Lane.WORK
+    func: Callable[P, T],
+    *,
+    on_cancel: OnCancel = "abandon",
+    lane: Lane = Lane.WORK,
+    discard: Callable[[T], object] | None = None,
 ) -> Callable[P, Coroutine[Any, Any, T]]:
-    """Return the asynchronous twin of *func*, run in *lane*; see `offload`."""
+    """Return the asynchronous twin of *func*, run in *lane*; see `offload`.
+
+    Args:
+        func: A blocking function.
+        on_cancel: As for the engine's `run`.
+        lane: `Lane.WAIT` for what may wait for ever.
+        discard: Undoes a result that nobody waits for any more (closes it, ...).
+    """
 
     async def run(
         *args: Any,
@@ -84,11 +102,11 @@ def twin(
         del loop
         call = functools.partial(func, *args, **kwargs)
         return await current_engine().run(
-            call, lane=lane, on_cancel=on_cancel, executor=executor
+            call, lane=lane, on_cancel=on_cancel, discard=discard, executor=executor
         )
 
     functools.update_wrapper(run, func)
-    run.__doc__ = _extend_doc(func, _CHANGES if on_cancel == "finish" else _LOOKS)
+    run.__doc__ = extend_doc(func, _CHANGES if on_cancel == "finish" else _LOOKS)
     # Through "any arguments", because of the two that a ParamSpec cannot express.
     as_func: Callable[..., Coroutine[Any, Any, T]] = run
     return as_func
@@ -104,7 +122,14 @@ def cached_first(
             unless it is WAIT. Not made where an `executor` is given.
         func: A blocking function that only looks.
     """
-    rest: Callable[..., Coroutine[Any, Any, T]] = twin(func)
+
+    def look(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return func(*args, **kwargs)
+        finally:
+            learn_root()  # From then on, attempts can succeed.
+
+    rest: Callable[..., Coroutine[Any, Any, T]] = twin(look)
 
     async def run(
         *args: Any,
@@ -121,11 +146,12 @@ def cached_first(
         return await rest(*args, loop=loop, executor=executor, **kwargs)
 
     functools.update_wrapper(run, func)
-    run.__doc__ = _extend_doc(func, _CACHED)
+    run.__doc__ = extend_doc(func, _CACHED)
     as_func: Callable[..., Coroutine[Any, Any, T]] = run
     return as_func
 
 
-def _extend_doc(func: Callable[..., object], sentence: str) -> str:
+def extend_doc(func: Callable[..., object], sentence: str) -> str:
+    """Return the text of *func*, and after it what is asynchronous about its twin."""
     doc = inspect.getdoc(func)
     return f"{doc.rstrip()}\n\n{sentence}\n" if doc else f"{sentence}\n"

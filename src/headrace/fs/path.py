@@ -38,6 +38,7 @@ from headrace.fs._look import (
     isdir_now,
     isfile_now,
     islink_now,
+    lexists_now,
 )
 from headrace.fs._offload import cached_first, offload
 
@@ -52,6 +53,7 @@ __all__ = [
     "devnull",
     "dirname",
     "exists",
+    "expanduser",
     "expandvars",
     "extsep",
     "getatime",
@@ -64,10 +66,13 @@ __all__ = [
     "islink",
     "ismount",
     "join",
+    "lexists",
     "normcase",
     "normpath",
     "pardir",
     "pathsep",
+    "realpath",
+    "relpath",
     "samefile",
     "sameopenfile",
     "samestat",
@@ -80,6 +85,7 @@ __all__ = [
 
 abspath = offload(os.path.abspath)
 exists = cached_first(exists_now, os.path.exists)
+expanduser = offload(os.path.expanduser)
 getatime = cached_first(field_now("st_atime"), os.path.getatime)
 getctime = cached_first(field_now("st_ctime"), os.path.getctime)
 getmtime = cached_first(field_now("st_mtime"), os.path.getmtime)
@@ -88,6 +94,9 @@ isdir = cached_first(isdir_now, os.path.isdir)
 isfile = cached_first(isfile_now, os.path.isfile)
 islink = cached_first(islink_now, os.path.islink)
 ismount = offload(os.path.ismount)
+lexists = cached_first(lexists_now, os.path.lexists)
+realpath = offload(os.path.realpath)
+relpath = offload(os.path.relpath)
 samefile = offload(os.path.samefile)
 sameopenfile = offload(os.path.sameopenfile)
 
@@ -96,4 +105,21 @@ sameopenfile = offload(os.path.sameopenfile)
 if sys.version_info >= (3, 12):
     from os.path import splitroot
 
-    __all__ += ["splitroot"]
+    __all__ += ["isjunction", "splitroot"]
+
+    isjunction = offload(os.path.isjunction)
+
+if sys.version_info >= (3, 13):
+    __all__ += ["isdevdrive"]
+
+    isdevdrive = offload(os.path.isdevdrive)
+
+    if sys.platform == "win32":
+        from os.path import isreserved
+
+        __all__ += ["isreserved"]
+
+if hasattr(os.path, "ALLOW_MISSING"):  # Also in later patches of older ones.
+    from os.path import ALLOW_MISSING
+
+    __all__ += ["ALLOW_MISSING"]

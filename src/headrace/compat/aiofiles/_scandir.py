@@ -17,8 +17,11 @@ class SyncScandirIterator(ScandirIterator[AnyStr]):
     """The entries of a directory, to be iterated with `for` or `async for`.
 
     Accident of aiofiles: `for` blocks the event loop where a further batch has to be
-    read. A small directory is read as a whole when it is opened.
+    read. A small directory is read as a whole when it is opened. And its entries are
+    those of `os`, whose `stat()` blocks.
     """
+
+    _looks = False
 
     def __iter__(self) -> Self:
         return self
@@ -32,6 +35,9 @@ class SyncScandirIterator(ScandirIterator[AnyStr]):
                 break
             listing.read()
         raise StopIteration
+
+    async def __anext__(self) -> Any:
+        return (await super().__anext__())._entry
 
     def close(self) -> None:
         """Close the directory; iteration then ends."""
