@@ -9,9 +9,9 @@
 `open()` takes the arguments of builtin `open()`; the methods of its files are
 coroutines. `read_bytes()`, `read_text()`, `write_bytes()` and `write_text()` handle a
 whole file at once. `headrace.Path` is `pathlib.Path` with coroutines; `headrace.os`,
-`headrace.ospath`, `headrace.pathlib` and `headrace.tempfile` are the async faces of
-the modules of those names. `configure()` chooses how operations are done, `info()`
-and `stats()` say how they were.
+`headrace.ospath`, `headrace.glob`, `headrace.pathlib` and `headrace.tempfile` are the
+async faces of the modules of those names. `configure()` chooses how operations are
+done, `info()` and `stats()` say how they were.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ from headrace.files._text import AsyncTextIOWrapper
 from headrace.files._wrap import wrap
 
 if TYPE_CHECKING:
-    from headrace import os, ospath, pathlib, tempfile
+    from headrace import glob, os, ospath, pathlib, tempfile
     from headrace.fs._pathlib import Path
 
 __version__ = "0.1.0"
@@ -75,6 +75,7 @@ __all__ = [
     "append_bytes",
     "append_text",
     "configure",
+    "glob",
     "info",
     "open",
     "os",
@@ -96,7 +97,7 @@ __all__ = [
 ]
 
 #: Submodules that are imported when first used: tempfile alone takes milliseconds.
-_DOORS = {"os", "ospath", "pathlib", "tempfile"}
+_DOORS = {"glob", "os", "ospath", "pathlib", "tempfile"}
 
 
 def __getattr__(name: str) -> Any:

@@ -265,7 +265,10 @@ _ENCODE_ERRORS = sys.getfilesystemencodeerrors()
 
 def _absolute(path: str | bytes) -> bytes | None:
     """Return *path* as the kernel takes it, from the root on; None if it cannot be."""
-    name = path.encode(_ENCODING, _ENCODE_ERRORS) if isinstance(path, str) else path
+    try:
+        name = path.encode(_ENCODING, _ENCODE_ERRORS) if isinstance(path, str) else path
+    except UnicodeEncodeError:
+        return None
     if b"\0" in name:
         return None
     if name.startswith(b"/"):

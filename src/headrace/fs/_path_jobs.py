@@ -15,7 +15,7 @@ from errno import EBADF, ELOOP, ENOENT, ENOTDIR
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
-from headrace._typing import WAIT, Wait
+from headrace._typing import WAIT, StrPath, Wait
 from headrace.engine import status_of
 
 __all__ = ["call", "group", "is_junction", "is_kind", "kind_now", "owner", "uri_path"]
@@ -71,7 +71,7 @@ def is_kind(name: str, path: str, follow_symlinks: bool) -> bool:
         return False
 
 
-def is_junction(path: str) -> bool:
+def is_junction(path: StrPath) -> bool:
     """Tell whether *path* is a junction; there are some on Windows."""
     if sys.version_info >= (3, 12):
         return os.path.isjunction(path)

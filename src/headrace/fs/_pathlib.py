@@ -176,7 +176,7 @@ class Path(AsyncPurePath):
 
     async def is_junction(self) -> bool:
         """Tell whether it is a junction of Windows: `pathlib.Path.is_junction`."""
-        return await self._run(_path_jobs.is_junction, str(self))
+        return await self._run(_path_jobs.is_junction, self)
 
     async def samefile(self, other_path: StrPath) -> bool:
         """Tell whether *other_path* is the same file: `pathlib.Path.samefile`."""

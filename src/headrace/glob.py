@@ -1,0 +1,3 @@
+"""Asynchronous `glob`."""
+
+from headrace.fs.glob import *  # noqa: F403 - a door: the names are chosen there
