@@ -93,4 +93,25 @@ class UvloopHost(AsyncioHost):
         return loop
 
 
+class TrioHost(Host):
+    """Trio. Tasks run in the order in which they were made ready, as under asyncio."""
+
+    name = "trio"
+    requires = "trio"
+
+    def run(self, func: Callable[..., Awaitable[T]], /, *args: Any, **kwargs: Any) -> T:
+        """Run ``await func(*args, **kwargs)`` in a new run."""
+        import trio
+
+        async def main() -> T:
+            return await func(*args, **kwargs)
+
+        chance = trio._core._run._r.random
+        trio._core._run._r.random = lambda: 1.0  # type: ignore[method-assign]
+        try:
+            return trio.run(main)
+        finally:
+            trio._core._run._r.random = chance  # type: ignore[method-assign]
+
+
 HOSTS: tuple[type[Host], ...] = (AsyncioHost, UvloopHost)

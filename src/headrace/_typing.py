@@ -8,6 +8,7 @@ from __future__ import annotations
 import enum
 import os
 from collections.abc import Callable, Coroutine, Iterator
+from types import TracebackType
 from typing import Any, Final, Literal, Protocol, TypeAlias, runtime_checkable
 
 StrPath: TypeAlias = str | os.PathLike[str]
@@ -65,6 +66,8 @@ class Host(Protocol):
     """What the engine needs of an event loop; `engine/_asyncio.py` has the first."""
 
     name: str
+    cancelled: tuple[type[BaseException], ...]
+    """What is raised in a task that is cancelled while it waits."""
 
     @property
     def closed(self) -> bool:
@@ -92,6 +95,12 @@ class Host(Protocol):
     async def checkpoint(self) -> None:
         """Let every other ready task run once."""
 
+    async def check(self) -> None:
+        """Raise the cancellation of a task that is cancelled by level."""
+
+    async def turn(self) -> None:
+        """Let every other ready task run once, and raise no cancellation."""
+
     async def sleep(self, seconds: float) -> None:
         """Suspend the task for *seconds*."""
 
@@ -112,9 +121,30 @@ class Signal(Protocol):
     def set(self) -> None:
         """Wake the waiting task, now or when it comes."""
 
-    def wait(self) -> Coroutine[Any, Any, None]:
-        """Suspend until set; raises the loop's cancellation."""
+    def wait(
+        self, leave: Callable[[], bool] | None = None
+    ) -> Coroutine[Any, Any, None]:
+        """Suspend until set; raises the loop's cancellation.
+
+        Args:
+            leave: Whether the task may be cancelled now; for hosts that can ask.
+        """
         ...
+
+
+class ShieldedScope(Protocol):
+    """Keeps cancellations away from what is awaited inside, while `shield` is set."""
+
+    shield: bool
+
+    def __enter__(self) -> object: ...
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> bool: ...
 
 
 class SupportsLines(Protocol):

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import pytest
 
 from headrace.engine import _registry as registry
-from headrace.engine import current_engine
+from headrace.engine import current_engine, running_loop_key
 from headrace.engine._channel import Channel
 from tests.conftest import open_descriptors
 from tests.hosts import Host
@@ -51,7 +51,7 @@ class Completions:
 def own_channel() -> Channel:
     """Return the channel of the running loop."""
     current_engine()
-    channel = registry._places[registry.running_loop_key()].channel()
+    channel = registry._places[running_loop_key()].channel()
     assert channel is not None
     return channel
 

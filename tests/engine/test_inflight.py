@@ -24,7 +24,7 @@ class Signal:
     def set(self) -> None:
         self.is_set = True
 
-    async def wait(self) -> None: ...
+    async def wait(self, leave: Callable[[], bool] | None = None) -> None: ...
 
 
 class Caller:

@@ -4,6 +4,7 @@ Knows descriptors, offsets and buffers. Knows nothing of files, modes or encodin
 """
 
 from headrace.engine._budget import WINDOW, WINDOW_OPERATIONS, budget
+from headrace.engine._hosts import running_loop_key
 from headrace.engine._inflight import Job
 from headrace.engine._inline import (
     UNKNOWN,
@@ -24,7 +25,6 @@ from headrace.engine._registry import (
     current_engine,
     engine_choice,
     host_name,
-    running_loop_key,
 )
 from headrace.engine._shield import Shield, current_shield
 

@@ -13,8 +13,6 @@ import weakref
 from collections.abc import Callable, Generator
 from typing import Any
 
-Cancelled = asyncio.CancelledError
-
 
 def running_loop() -> asyncio.AbstractEventLoop | None:
     """Return the asyncio loop that runs in this thread, if one does."""
@@ -50,8 +48,12 @@ class AsyncioSignal:
         if future is not None and not future.done():
             future.set_result(None)
 
-    async def wait(self) -> None:
-        """Suspend until `set()`; may be awaited again after a cancellation."""
+    async def wait(self, leave: Callable[[], bool] | None = None) -> None:
+        """Suspend until `set()`; may be awaited again after a cancellation.
+
+        Args:
+            leave: Not asked: asyncio raises a cancellation whatever is waited for.
+        """
         if self.is_set:
             return
         self._future = self._loop.create_future()
@@ -64,7 +66,7 @@ class AsyncioSignal:
 class AsyncioHost:
     """One running asyncio or uvloop loop; refers to it weakly."""
 
-    cancelled: type[BaseException] = Cancelled
+    cancelled: tuple[type[BaseException], ...] = (asyncio.CancelledError,)
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         # Engines are kept in a table by loop, weakly: a strong reference here
@@ -106,6 +108,13 @@ class AsyncioHost:
 
     async def checkpoint(self) -> None:
         """Let every other ready task run once."""
+        await _bare_yield()
+
+    async def check(self) -> None:
+        """Do nothing: a cancellation is raised where the task waits next."""
+
+    async def turn(self) -> None:
+        """Let every other ready task run once: as `checkpoint`."""
         await _bare_yield()
 
     async def sleep(self, seconds: float) -> None:

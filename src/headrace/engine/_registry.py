@@ -13,8 +13,8 @@ from typing import Any
 from headrace._settings import Engine as Wanted
 from headrace._settings import Settings, on_change, settings, source
 from headrace._typing import Host
-from headrace.engine._asyncio import AsyncioHost, Cancelled, running_loop
 from headrace.engine._channel import Channel
+from headrace.engine._hosts import new_host, running_loop_key
 from headrace.engine._threads import ThreadsEngine, wait_for_effects
 
 Engine = ThreadsEngine
@@ -59,26 +59,26 @@ def current_engine() -> Engine:
         RuntimeError: No event loop runs in this thread.
         ValueError: An environment variable of headrace's holds what it must not.
     """
-    loop = running_loop()
-    if loop is None:
+    key = running_loop_key()
+    if key is None:
         raise RuntimeError(
-            "no running event loop: headrace's files are used inside "
-            "'async def' functions, run for example by asyncio.run()"
+            "no running event loop: headrace's files are used inside 'async def' "
+            "functions, run for example by asyncio.run() or trio.run()"
         )
-    place = _places.get(loop)
+    place = _places.get(key)
     if place is None:
-        place = _new_place(loop)
+        place = _new_place(key)
     return place.engine or _new_engine(place)
 
 
-def _new_place(loop: Any) -> Place:
-    place = Place(AsyncioHost(loop))
+def _new_place(key: Any) -> Place:
+    place = Place(new_host(key))
     with _placing:
         # A loop that was closed and is still referred to keeps no descriptor.
         closed = [old for old, held in _places.items() if held.host.closed]
         for old in closed:
             del _places[old]
-        _places[loop] = place
+        _places[key] = place
     return place
 
 
@@ -90,7 +90,7 @@ _Obstacle = Callable[[], str]
 
 
 def _make_threads(place: Place) -> Engine:
-    return ThreadsEngine(place.host, Cancelled)
+    return ThreadsEngine(place.host)
 
 
 def _not_built() -> str:
@@ -132,8 +132,8 @@ def engine_choice() -> tuple[str, str]:
 
     Of the running loop's engine if it has one, else of the one that it would get.
     """
-    loop = running_loop()
-    place = None if loop is None else _places.get(loop)
+    key = running_loop_key()
+    place = None if key is None else _places.get(key)
     if place is not None and place.engine is not None:
         return place.engine.name, place.engine.reason
     name, why = _candidates()[0]
@@ -171,15 +171,10 @@ def _choose_again(_: Settings) -> None:
 on_change(_choose_again)
 
 
-def running_loop_key() -> object:
-    """Return what identifies the running loop: None outside one."""
-    return running_loop()
-
-
 def host_name() -> str | None:
     """Return what runs the running loop: its library's name; None outside one."""
-    loop = running_loop()
-    return None if loop is None else AsyncioHost(loop).name
+    key = running_loop_key()
+    return None if key is None else new_host(key).name
 
 
 def _forget() -> None:

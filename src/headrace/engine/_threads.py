@@ -10,6 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal, TypeVar
 
 from headrace._stats import counters
@@ -32,9 +33,9 @@ class ThreadsEngine:
     #: Why this engine was chosen.
     reason = "the default"
 
-    def __init__(self, host: Host, cancelled: type[BaseException]) -> None:
+    def __init__(self, host: Host) -> None:
         self.host = host
-        self._cancelled = cancelled
+        self._cancelled = host.cancelled
         self._finished: deque[Job] = deque()
         self._signalled = False
 
@@ -57,7 +58,8 @@ class ThreadsEngine:
             lane: `Lane.WAIT` for what may wait for ever.
             on_cancel: What a cancellation does once the job runs. "abandon" raises
                 at once; "finish" waits for the end first, for all that changes
-                something. A job that no thread has begun never runs.
+                something; under Trio it then returns, and the next checkpoint
+                raises. A job that no thread has begun never runs.
             discard: Takes, in a worker thread, the result that nobody waits for.
             executor: Runs the job instead of headrace's threads.
 
@@ -67,6 +69,8 @@ class ThreadsEngine:
         Raises:
             BaseException: What *func* raises.
         """
+        if budget.strict:
+            await self.host.check()
         job = self.submit(func, *args, lane=lane, discard=discard, executor=executor)
         result: T = await self.outcome(job, on_cancel)
         return result
@@ -83,14 +87,15 @@ class ThreadsEngine:
             if job.completed:
                 # It may be so quick that it was taken off before it was put on.
                 _effects.discard(job)
+        finish = on_cancel == "finish"
         try:
-            await self.wait(job.signal)
+            await self.wait(job.signal, job.withdraw if finish else None)
         except self._cancelled:
-            if job.withdraw():
+            if job.withdrawn or job.withdraw():
                 _effects.discard(job)
             else:
                 try:
-                    if on_cancel == "finish":
+                    if finish:
                         with Shield():
                             await self.wait(job.signal)
                 finally:
@@ -153,15 +158,21 @@ class ThreadsEngine:
 
     # -- Waiting ------------------------------------------------------------
 
-    async def wait(self, signal: Signal) -> None:
+    async def wait(
+        self, signal: Signal, leave: Callable[[], bool] | None = None
+    ) -> None:
         """Wait for *signal*; inside a `Shield`, through cancellations.
+
+        Args:
+            signal: What is waited for.
+            leave: Asked on a cancellation whether it may be raised, under Trio.
 
         Raises:
             The loop's cancellation. The signal may be set all the same.
         """
         while True:
             try:
-                return await signal.wait()
+                return await signal.wait(leave)
             except self._cancelled as cancellation:
                 shield = current_shield()
                 if shield is None:
@@ -193,20 +204,19 @@ class ThreadsEngine:
         Can be cancelled even inside a `Shield`, also by a cancellation that came
         before: it may take for ever.
         """
-        _raise_noted()
-        return await self.host.wait_readable(fd)
+        with _unshielded():
+            return await self.host.wait_readable(fd)
 
     async def wait_writable(self, fd: int) -> bool:
         """Wait until *fd* can be written; see `wait_readable`."""
-        _raise_noted()
-        return await self.host.wait_writable(fd)
+        with _unshielded():
+            return await self.host.wait_writable(fd)
 
 
-def _raise_noted() -> None:
-    """Raise the cancellation that the shield around this task keeps, if there is."""
+def _unshielded() -> AbstractContextManager[object]:
+    """Let cancellations through the shield around this task, if there is one."""
     shield = current_shield()
-    if shield is not None and shield.cancellation is not None:
-        raise shield.cancellation
+    return nullcontext() if shield is None else shield.lifted()
 
 
 def wait_for_effects() -> None:

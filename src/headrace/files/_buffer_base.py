@@ -25,7 +25,7 @@ from headrace._errors import (
 )
 from headrace._native import Buffer
 from headrace._typing import WAIT, ReadableBuffer, Wait
-from headrace.engine import Shield, budget, running_loop_key
+from headrace.engine import Shield, budget, current_engine, running_loop_key
 from headrace.files._raw import AsyncFileIO
 
 T = TypeVar("T")
@@ -411,11 +411,9 @@ class Buffered(Buffer):
         """
         raw = self.raw
         if not self._turns.held:
-            if raw.closed:
-                return
-            self._freeze()
-            if not self._held and raw.close_inline():
-                self._drop_ahead()
+            if raw.closed or self._close_inline():
+                if budget.due:
+                    await current_engine().checkpoint()
                 return
             if running_loop_key() is None:
                 # The loop has ended: nobody is kept waiting.
@@ -426,6 +424,16 @@ class Buffered(Buffer):
                 # Another task may have closed it while this one waited.
                 if not self.closed:
                     await self._shut()
+        if budget.due:
+            await current_engine().host.check()
+
+    def _close_inline(self) -> bool:
+        """Close the file if that cannot wait; tell whether it is closed."""
+        self._freeze()
+        if self._held or not self.raw.close_inline():
+            return False
+        self._drop_ahead()
+        return True
 
     async def _shut(self) -> None:
         self._freeze()

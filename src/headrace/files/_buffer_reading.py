@@ -26,12 +26,17 @@ _AHEAD_LIMIT = 1024 * 1024  # bytes
 class BufferedReading(Buffered, Reader):
     """The reading side of a buffered file."""
 
+    #: Whether it has been iterated over. Where each operation is a checkpoint, lines
+    #: are handed out in batches only then.
+    _iterated = False
+
     def __init__(self, raw: AsyncFileIO, buffer_size: int) -> None:
         super().__init__(raw, buffer_size)
         self._ahead = buffer_size
         self._cold_ahead = buffer_size
-        # From the first read on, the core reads inline by itself.
-        self._open_reads(WINDOW)
+        if not budget.strict:
+            # From the first read on, the core reads inline by itself.
+            self._open_reads(WINDOW)
 
     def _freeze(self) -> None:
         self._settle_lines()
@@ -262,7 +267,8 @@ class BufferedReading(Buffered, Reader):
         if self._held or budget.spend(WINDOW_OPERATIONS):
             self._want = 1
             return WAIT
-        if size < 0 and self._cut_lines(WINDOW):
+        batches = size < 0 and (self._iterated or not budget.strict)
+        if batches and self._cut_lines(WINDOW):
             return self._next_line()
         seen = 0
         while True:
@@ -282,11 +288,11 @@ class BufferedReading(Buffered, Reader):
                 return WAIT
             eof = not chunk
             self._feed(chunk)
-            if not seen and size < 0 and self._cut_lines(WINDOW):
+            if not seen and batches and self._cut_lines(WINDOW):
                 return self._next_line()
 
     def _arm(self) -> None:
-        if not self.raw.closed:
+        if not (self.raw.closed or budget.strict):
             self._open_reads(WINDOW)
 
     def _drop_ahead(self) -> None:
@@ -314,6 +320,7 @@ class BufferedReading(Buffered, Reader):
     def __aiter__(self: SelfReading) -> SelfReading:
         if self.closed:
             closed_file()
+        self._iterated = True
         return self
 
     def chunks(self, size: int) -> Chunks[bytes]:

@@ -126,7 +126,7 @@ class BufferedWriting(Buffered, Writer):
             self._room = -1
 
     def _arm(self) -> None:
-        if self._pos == len(self._data) and not self.raw.closed:
+        if self._pos == len(self._data) and not (self.raw.closed or budget.strict):
             room = min(self._buffer_size - self._held, WINDOW)
             if room > 0 and self._held:
                 self._room = self._window = room

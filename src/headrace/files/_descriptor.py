@@ -72,6 +72,9 @@ class FileDescriptor(DescriptorJobs):
         self._inline_limit = limits.core
         self._inline = regular and mode.reading and device.nowait
         self._turns = Turns()
+        if budget.strict:
+            # There, the core asks before each read.
+            self._credit = 0
 
     #: How many files stand on this one: none, a buffered one, and a text file.
     #: Only the outermost closes when it is collected: in a reference cycle they are
@@ -129,7 +132,7 @@ class FileDescriptor(DescriptorJobs):
         if self._credit < 0:
             if budget.spend(OPERATIONS_PER_LOOK + 1):
                 return False
-            self._credit = OPERATIONS_PER_LOOK
+            self._credit = 0 if budget.strict else OPERATIONS_PER_LOOK
         return True
 
     def try_read_to_end(self) -> bytes | Wait:

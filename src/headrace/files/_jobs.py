@@ -11,7 +11,7 @@ from concurrent.futures import Executor
 from typing import Any, Literal, TypeVar
 
 from headrace._native import Raw
-from headrace.engine import Job, Lane, current_engine
+from headrace.engine import Job, Lane, budget, current_engine
 
 T = TypeVar("T")
 
@@ -44,6 +44,8 @@ class DescriptorJobs(Raw):
     ) -> T:
         """Run one job that uses the descriptor; its errors get the file's name."""
         engine = current_engine()
+        if budget.due:
+            await engine.host.check()
         job = engine.submit(
             self._call,
             call,

@@ -354,6 +354,8 @@ class AsyncFileIO(FileDescriptor):
             async with self._turns:
                 self._check_open()
                 await self._settle()
+        elif budget.due:
+            await current_engine().checkpoint()
 
     async def sync(self, *, data_only: bool = False) -> None:
         """Have the kernel write the file to its storage: fsync(2).
@@ -440,9 +442,9 @@ class AsyncFileIO(FileDescriptor):
         Cancellation: the file is closed first.
         """
         if not self._turns.held:
-            if self.closed:
-                return
-            if self.close_inline():
+            if self.closed or self.close_inline():
+                if budget.due:
+                    await current_engine().checkpoint()
                 return
             if running_loop_key() is None:
                 # The loop has ended: nobody is kept waiting.
@@ -452,6 +454,8 @@ class AsyncFileIO(FileDescriptor):
             async with self._turns:
                 if not self.closed:
                     await self.shut(b"", _ignore)
+        if budget.due:
+            await current_engine().host.check()
 
     async def aclose(self) -> None:
         """Close the file: the name that anyio and Trio use for `close`."""

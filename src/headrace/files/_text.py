@@ -24,7 +24,7 @@ from headrace._errors import (
     use_async_with,
 )
 from headrace._typing import WAIT, ReadableBuffer, Wait
-from headrace.engine import Shield, running_loop_key
+from headrace.engine import Shield, budget, current_engine, running_loop_key
 from headrace.files._codec import Cookie, Decoder, Encoder, Segment, find_codec
 from headrace.files._live import holds_data
 from headrace.files._text_base import DETACHED, note_layers
@@ -252,7 +252,7 @@ class AsyncTextIOWrapper(TextReading, TextWriting):
             OverflowError: That state does not fit, as that of iso2022_kr.
         """
         self._check_seekable()
-        if not self._turns.held:
+        if not (self._turns.held or budget.due):
             place = self._try_tell()
             if place is not WAIT:
                 return self._locate(place)
@@ -437,10 +437,9 @@ class AsyncTextIOWrapper(TextReading, TextWriting):
         """
         buffer = self._buffer
         if not self._turns.held:
-            if buffer.closed:
-                return
-            self._freeze()
-            if not self._held:
+            if not buffer.closed:
+                self._freeze()
+            if buffer.closed or not self._held:
                 self._drop_text()
                 await buffer.close()
                 return
@@ -453,6 +452,8 @@ class AsyncTextIOWrapper(TextReading, TextWriting):
                 # Another task may have closed it while this one waited.
                 if not buffer.closed:
                     await self._shut()
+        if budget.due:
+            await current_engine().host.check()
 
     async def _shut(self) -> None:
         self._freeze()

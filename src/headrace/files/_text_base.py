@@ -136,7 +136,7 @@ class TextBase(Text):
 
     def _arm(self) -> None:
         """Let the fast paths answer as far as that is right without looking."""
-        if self._buffer.closed:
+        if self._buffer.closed or budget.strict:
             return
         if not self._held and not self._has_lines and self._decoder is not None:
             self._limit = min(len(self._text), self._pos + WINDOW)

@@ -26,6 +26,9 @@ class TextReading(TextBase):
     #: raised depends on it as well.
     _CHUNK_SIZE = 8192  # bytes
 
+    #: Whether it has been iterated over; see `BufferedReading`.
+    _iterated = False
+
     def __init__(self, buffer: Any) -> None:
         super().__init__(buffer)
         #: What ends a line; see `find_line_end`.
@@ -219,8 +222,9 @@ class TextReading(TextBase):
         self._check_readable()
         if budget.spend(WINDOW_OPERATIONS) or not self._try_drain():
             return WAIT
+        batches = size < 0 and (self._iterated or not budget.strict)
         while True:
-            if size < 0 and self._cut_lines(self._window, self._newline):
+            if batches and self._cut_lines(self._window, self._newline):
                 self._window = WINDOW
                 return self._next_line()
             stop = self._find_stop(size, end)
@@ -289,6 +293,7 @@ class TextReading(TextBase):
 
     def __aiter__(self: Self) -> Self:
         self._check_open()
+        self._iterated = True
         return self
 
 

@@ -7,17 +7,20 @@ from types import TracebackType
 
 from headrace._errors import FileInUseError
 from headrace._typing import Signal
-from headrace.engine import current_engine, running_loop_key
+from headrace.engine import budget, current_engine, running_loop_key
 
 
 class Turns:
     """The turn at one file object; whoever waits for it gets it in call order.
 
+    Where each operation has to be a checkpoint, taking the turn and handing it on is
+    one, unless the task waits for something in between anyway.
+
     `held` is a plain attribute, so that an operation that can be answered without
     waiting looks at it and takes no turn at all.
     """
 
-    __slots__ = ("_loop", "_waiting", "held")
+    __slots__ = ("_grant", "_loop", "_waiting", "held")
 
     def __init__(self) -> None:
         self.held = False
@@ -26,12 +29,16 @@ class Turns:
         # The loop that the turn is held in; only while it is held, so that a file
         # can be used in a later loop.
         self._loop: object = None
+        # What `budget.grant` gave to who has the turn; or None.
+        self._grant: int | None = None
 
     async def __aenter__(self) -> None:
         loop = running_loop_key()
         if not self.held:
             self.held = True
             self._loop = loop
+            if budget.due:
+                await self._begin()
             return
         if self._loop is not loop:
             raise FileInUseError(
@@ -52,6 +59,17 @@ class Turns:
             else:
                 waiting.remove(turn)
             raise
+        if budget.due:
+            await self._begin()
+
+    async def _begin(self) -> None:
+        """Raise a cancellation before anything is done; the turn is taken."""
+        try:
+            await current_engine().host.check()
+        except BaseException:
+            self._hand_on()
+            raise
+        self._grant = budget.grant()
 
     async def __aexit__(
         self,
@@ -59,7 +77,10 @@ class Turns:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        grant, self._grant = self._grant, None
         self._hand_on()
+        if grant is not None and budget.revoke(grant) and exc is None:
+            await current_engine().host.turn()
 
     @property
     def contended(self) -> bool:

@@ -447,6 +447,8 @@ class WrappedFile(Generic[AnyStr]):
 
     async def _submit(self, call: Call) -> Any:
         engine = current_engine()
+        if budget.due:
+            await engine.host.check()
         # What may wait for ever must be left by a cancellation all the same.
         finish = call.changes and self._ends
         job = engine.submit(

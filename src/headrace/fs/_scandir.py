@@ -28,7 +28,7 @@ from typing import (
 )
 
 from headrace._errors import use_async_for, use_async_with
-from headrace.engine import Shield, current_engine
+from headrace.engine import Shield, budget, current_engine
 from headrace.fs._entry import DirEntry, LinkEntry, look_at_links
 
 if TYPE_CHECKING:
@@ -200,6 +200,8 @@ class ScandirIterator(Generic[AnyStr]):
         # Another task may take what one batch brings, so look again after each.
         while not listing.entries:
             if listing.exhausted:
+                if budget.due:
+                    await current_engine().checkpoint()
                 raise StopAsyncIteration
             # A batch that comes after a cancellation waits in the listing.
             await current_engine().run(listing.read, executor=self._executor)

@@ -58,12 +58,14 @@ class AsyncSpooledTemporaryFile(Generic[AnyStr]):
 
         In the former case it is the caller's until its next `await`.
         """
+        yielded = False
         while self._file is None:
             if self._turns.held:
                 async with self._turns:
                     continue  # It was being rolled over.
-            if budget.spend():
+            if not yielded and budget.spend():
                 await current_engine().checkpoint()
+                yielded = True
                 continue
             counters.buffer_hits += 1
             return self._memory

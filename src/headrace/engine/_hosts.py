@@ -1,0 +1,109 @@
+"""Which event loop runs in this thread: found out without importing any.
+
+`import headrace` imports neither asyncio nor Trio. Whoever runs one has imported it,
+so what is not in `sys.modules` need not be asked; only then are `_asyncio.py` and
+`_trio.py`, the files that meet a loop, imported here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from sys import modules
+from typing import Any
+
+from headrace._typing import Host, ShieldedScope
+
+#: Tells whether a Trio task runs in this thread; None until Trio has been imported.
+in_trio: Callable[[], bool] | None = None
+
+
+def runs_trio() -> bool:
+    """Tell whether a Trio task runs in this thread."""
+    if in_trio is not None:
+        return in_trio()
+    return "trio" in modules and _meet_trio()
+
+
+def _meet_trio() -> bool:
+    global in_trio
+    try:
+        from headrace.engine import _trio
+    except ImportError:
+        # Something else of that name, or a Trio that is older than what is supported.
+        in_trio = _never
+    else:
+        in_trio = _trio.in_trio
+    return in_trio()
+
+
+def _never() -> bool:
+    return False
+
+
+def _find_asyncio_loop() -> object:
+    """Stand in for `asyncio._get_running_loop` until somebody has imported it."""
+    global _asyncio_loop
+    events = modules.get("asyncio.events")
+    found = getattr(events, "_get_running_loop", None)
+    if found is None:
+        return None
+    _asyncio_loop = found
+    return found()
+
+
+_asyncio_loop: Callable[[], object] = _find_asyncio_loop
+
+
+def running_loop_key() -> Any:
+    """Return what identifies the running loop: None outside one.
+
+    asyncio's loop itself; for Trio the `TrioToken` of the run. In Trio's guest mode
+    both run in one thread: the one whose task is running counts.
+    """
+    # (`runs_trio()`, written out: this is asked for by every operation that waits.)
+    if in_trio is not None:
+        if in_trio():
+            return _trio_token()
+    elif "trio" in modules and _meet_trio():
+        return _trio_token()
+    return _asyncio_loop()
+
+
+def _trio_token() -> object:
+    from headrace.engine import _trio
+
+    return _trio.running_token()
+
+
+def running_task() -> object:
+    """Return the task that runs in this thread; None outside one."""
+    key = running_loop_key()
+    if key is None:
+        return None
+    if runs_trio():
+        from headrace.engine import _trio
+
+        return _trio.running_task()
+    from headrace.engine import _asyncio
+
+    return _asyncio.running_task()
+
+
+def new_host(key: Any) -> Host:
+    """Return the host for the loop that is running now, whose key is *key*."""
+    if runs_trio():
+        from headrace.engine import _trio
+
+        return _trio.TrioHost(key)
+    from headrace.engine import _asyncio
+
+    return _asyncio.AsyncioHost(key)
+
+
+def new_scope() -> ShieldedScope | None:
+    """Return what keeps cancellations away, where the loop has such scopes."""
+    if not runs_trio():
+        return None
+    from headrace.engine import _trio
+
+    return _trio.new_scope()
