@@ -208,7 +208,7 @@ def test_subclass_may_decide_how_paths_are_made(name: str) -> None:
 
 def test_limiter_must_be_one() -> None:
     with pytest.raises(TypeError, match="limiter must be a CapacityLimiter"):
-        Path("a", limiter=5)
+        Path("a", limiter=5)  # type: ignore[arg-type]
 
 
 def test_path_that_is_none_is_refused() -> None:

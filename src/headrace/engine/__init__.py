@@ -20,6 +20,12 @@ from headrace.engine._inline import (
     status_of,
 )
 from headrace.engine._lanes import Lane, threads_alive, workers
+from headrace.engine._limits import (
+    Limiter,
+    checked_limiter,
+    limited,
+    limiter_of,
+)
 from headrace.engine._registry import (
     Engine,
     current_engine,
@@ -36,9 +42,11 @@ __all__ = [
     "Engine",
     "Job",
     "Lane",
+    "Limiter",
     "Shield",
     "Status",
     "budget",
+    "checked_limiter",
     "current_engine",
     "current_shield",
     "device_of",
@@ -46,6 +54,8 @@ __all__ = [
     "host_name",
     "known_devices",
     "learn_root",
+    "limited",
+    "limiter_of",
     "limits",
     "open_for_reading",
     "opens_inline",

@@ -18,6 +18,7 @@ from headrace._typing import Host, Signal
 from headrace.engine._budget import budget
 from headrace.engine._inflight import Job
 from headrace.engine._lanes import Lane, workers
+from headrace.engine._limits import Limited
 from headrace.engine._shield import Shield, current_shield
 
 T = TypeVar("T")
@@ -38,6 +39,8 @@ class ThreadsEngine:
         self._cancelled = host.cancelled
         self._finished: deque[Job] = deque()
         self._signalled = False
+        #: Jobs that wait for a token of a limiter, or have one; and their lanes.
+        self._limited: dict[Job, tuple[Limited, Lane]] = {}
 
     # -- Jobs ---------------------------------------------------------------
 
@@ -61,7 +64,8 @@ class ThreadsEngine:
                 something; under Trio it then returns, and the next checkpoint
                 raises. A job that no thread has begun never runs.
             discard: Takes, in a worker thread, the result that nobody waits for.
-            executor: Runs the job instead of headrace's threads.
+            executor: Runs the job instead of headrace's threads; or a `Limited`,
+                which has it wait for a token first.
 
         Returns:
             What *func* returns.
@@ -82,6 +86,8 @@ class ThreadsEngine:
 
         If that is cancelled, the job is `withdrawn`, `completed`, or in flight.
         """
+        if self._limited and job in self._limited:
+            await self._admit(job)
         if on_cancel == "finish":
             _effects.add(job)
             if job.completed:
@@ -93,6 +99,7 @@ class ThreadsEngine:
         except self._cancelled:
             if job.withdrawn or job.withdraw():
                 _effects.discard(job)
+                self._give_token_back(job)
             else:
                 try:
                     if finish:
@@ -112,15 +119,39 @@ class ThreadsEngine:
         discard: Callable[[Any], object] | None = None,
         executor: Executor | None = None,
     ) -> Job:
-        """Start a job without waiting for it; `wait(job.signal)` then does."""
+        """Start a job without waiting for it; `outcome(job)` then does.
+
+        One that has to wait for a token begins only there.
+        """
         counters.engine_jobs += 1
         counters.hops += 1
         job = Job(func, args, self.host.signal(), self._deliver, discard)
-        if executor is None:
-            workers(lane).submit(job)
+        if isinstance(executor, Limited):
+            self._limited[job] = executor, lane
         else:
-            executor.submit(job)
+            _start(job, lane, executor)
         return job
+
+    async def _admit(self, job: Job) -> None:
+        """Start a job once it has a token."""
+        place, lane = self._limited[job]
+        try:
+            await place.acquire(job)
+        except BaseException as error:
+            del self._limited[job]
+            shield = current_shield()
+            if shield is None or not isinstance(error, self._cancelled):
+                job.withdraw()
+                raise
+            # It has to be done, and at once: without a token.
+            shield.note(error)
+        _start(job, lane, place.executor)
+
+    def _give_token_back(self, job: Job) -> None:
+        """On the loop's thread, once *job* has run or will not run."""
+        held = self._limited.pop(job, None)
+        if held is not None:
+            held[0].release(job)
 
     def _give_up(self, job: Job) -> None:
         """Leave *job* to itself; a result that is here already goes to a worker."""
@@ -146,7 +177,10 @@ class ThreadsEngine:
     def _reap(self) -> None:
         self._signalled = False
         while self._finished:
-            self._finished.popleft().signal.set()
+            job = self._finished.popleft()
+            if self._limited:
+                self._give_token_back(job)
+            job.signal.set()
 
     def _drop_finished(self) -> None:
         while True:
@@ -211,6 +245,13 @@ class ThreadsEngine:
         """Wait until *fd* can be written; see `wait_readable`."""
         with _unshielded():
             return await self.host.wait_writable(fd)
+
+
+def _start(job: Job, lane: Lane, executor: Executor | None) -> None:
+    if executor is None:
+        workers(lane).submit(job)
+    else:
+        executor.submit(job)
 
 
 def _unshielded() -> AbstractContextManager[object]:

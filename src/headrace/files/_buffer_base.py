@@ -25,8 +25,15 @@ from headrace._errors import (
 )
 from headrace._native import Buffer
 from headrace._typing import WAIT, ReadableBuffer, Wait
-from headrace.engine import Shield, budget, current_engine, running_loop_key
+from headrace.engine import (
+    Limiter,
+    Shield,
+    budget,
+    current_engine,
+    running_loop_key,
+)
 from headrace.files._raw import AsyncFileIO
+from headrace.files._sync_view import SyncView
 
 T = TypeVar("T")
 
@@ -67,6 +74,16 @@ class Buffered(Buffer):
     def mode(self) -> str:
         """The mode, as `io` gives it for buffered files: "rb", "rb+", "wb", ..."""
         return self.raw.mode
+
+    @property
+    def limiter(self) -> Limiter | None:
+        """The limiter whose tokens its jobs wait for, if there is one."""
+        return self.raw.limiter
+
+    @property
+    def wrapped(self) -> SyncView:
+        """A synchronous file over the same descriptor; see `AsyncFileIO.wrapped`."""
+        return self.raw.wrapped
 
     @property
     def closed(self) -> bool:

@@ -32,7 +32,13 @@ from headrace._typing import (
     Opener,
     OpenTextMode,
 )
-from headrace.engine import budget, current_engine, running_loop_key
+from headrace.engine import (
+    Limiter,
+    budget,
+    current_engine,
+    limited,
+    running_loop_key,
+)
 from headrace.files._buffered import (
     DEFAULT_BUFFER_SIZE,
     WRITE_BUFFER_SIZE,
@@ -337,6 +343,7 @@ def open(
     opener: Opener | None = None,
     *,
     executor: Executor | None = None,
+    limiter: Limiter | None = None,
     loop: AbstractEventLoop | None = None,
 ) -> Opening[AsyncTextIOWrapper]: ...
 @overload
@@ -351,6 +358,7 @@ def open(
     opener: Opener | None = None,
     *,
     executor: Executor | None = None,
+    limiter: Limiter | None = None,
     loop: AbstractEventLoop | None = None,
 ) -> Opening[AsyncFileIO]: ...
 @overload
@@ -365,6 +373,7 @@ def open(
     opener: Opener | None = None,
     *,
     executor: Executor | None = None,
+    limiter: Limiter | None = None,
     loop: AbstractEventLoop | None = None,
 ) -> Opening[AsyncBufferedRandom]: ...
 @overload
@@ -379,6 +388,7 @@ def open(
     opener: Opener | None = None,
     *,
     executor: Executor | None = None,
+    limiter: Limiter | None = None,
     loop: AbstractEventLoop | None = None,
 ) -> Opening[AsyncBufferedWriter]: ...
 @overload
@@ -393,6 +403,7 @@ def open(
     opener: Opener | None = None,
     *,
     executor: Executor | None = None,
+    limiter: Limiter | None = None,
     loop: AbstractEventLoop | None = None,
 ) -> Opening[AsyncBufferedReader]: ...
 @overload
@@ -407,6 +418,7 @@ def open(
     opener: Opener | None = None,
     *,
     executor: Executor | None = None,
+    limiter: Limiter | None = None,
     loop: AbstractEventLoop | None = None,
 ) -> Opening[Any]: ...
 def open(
@@ -420,6 +432,7 @@ def open(
     opener: Opener | None = None,
     *,
     executor: Executor | None = None,
+    limiter: Limiter | None = None,
     loop: AbstractEventLoop | None = None,
 ) -> Opening[Any]:
     r"""Open a file: builtin `open()`, to be awaited or entered with `async with`.
@@ -439,6 +452,8 @@ def open(
         opener: Called as ``opener(file, flags)``, in a worker thread, to open it.
         executor: Does what has to wait, instead of headrace's own threads. What
             the buffer or the kernel's cache can answer does not go there.
+        limiter: A capacity limiter (anyio's, Trio's) or a semaphore: what has to
+            wait in a thread waits for one of its tokens first.
         loop: For `aiofiles`' callers: the running event loop, or None.
 
     Returns:
@@ -463,7 +478,7 @@ def open(
             newline,
             closefd,
             opener,
-            executor,
+            limited(limiter, executor),
             loop,
         )
     )

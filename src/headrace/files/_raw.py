@@ -22,15 +22,18 @@ from headrace._errors import (
 from headrace._platform import IS_LINUX
 from headrace._typing import WAIT, ReadableBuffer, WriteableBuffer
 from headrace.engine import (
+    Limiter,
     Shield,
     budget,
     current_engine,
+    limiter_of,
     limits,
     running_loop_key,
 )
 from headrace.files import _calls
 from headrace.files._chunks import Chunks
 from headrace.files._descriptor import FileDescriptor
+from headrace.files._sync_view import SyncView
 
 try:
     import fcntl
@@ -48,12 +51,30 @@ class AsyncFileIO(FileDescriptor):
     descriptors, append mode and special files use the kernel's position.
     """
 
+    _view: SyncView | None = None
+
     # -- Facts ----------------------------------------------------------------
 
     @property
     def mode(self) -> str:
         """The mode as `io.FileIO` gives it: "rb", "rb+", "wb", "ab", "xb", ..."""
         return self._mode.raw
+
+    @property
+    def limiter(self) -> Limiter | None:
+        """The limiter whose tokens its jobs wait for, if there is one."""
+        return limiter_of(self._executor)
+
+    @property
+    def wrapped(self) -> SyncView:
+        """A synchronous file over the same descriptor, for code that wants one.
+
+        It is unbuffered and uses the kernel's position: flush this file first, and
+        seek in that one. It is closed when this one is.
+        """
+        if self._view is None:
+            self._view = SyncView(self)
+        return self._view
 
     def fileno(self) -> int:
         """Return the file descriptor.

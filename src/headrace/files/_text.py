@@ -24,9 +24,16 @@ from headrace._errors import (
     use_async_with,
 )
 from headrace._typing import WAIT, ReadableBuffer, Wait
-from headrace.engine import Shield, budget, current_engine, running_loop_key
+from headrace.engine import (
+    Limiter,
+    Shield,
+    budget,
+    current_engine,
+    running_loop_key,
+)
 from headrace.files._codec import Cookie, Decoder, Encoder, Segment, find_codec
 from headrace.files._live import holds_data
+from headrace.files._sync_view import sync_text
 from headrace.files._text_base import DETACHED, note_layers
 from headrace.files._text_reading import FETCH_SIZE, TextReading
 from headrace.files._text_writing import TextWriting
@@ -176,10 +183,30 @@ class AsyncTextIOWrapper(TextReading, TextWriting):
         buffer: AnyBuffer = below
         return buffer
 
+    _view: io.TextIOWrapper | None = None
+
     @property
     def name(self) -> Any:
         """The file's name or descriptor, as it was given."""
         return self._buffer.name
+
+    @property
+    def limiter(self) -> Limiter | None:
+        """The limiter whose tokens its jobs wait for, if there is one."""
+        limiter: Limiter | None = self._buffer.limiter
+        return limiter
+
+    @property
+    def wrapped(self) -> io.TextIOWrapper:
+        """A synchronous text file over the same descriptor.
+
+        It is unbuffered and uses the kernel's position: flush this file first, and
+        seek in that one. It is closed when this one is.
+        """
+        if self._view is None:
+            raw = self._buffer.wrapped
+            self._view = sync_text(raw, self.encoding, self.errors, self._newline)
+        return self._view
 
     @property
     def closed(self) -> bool:

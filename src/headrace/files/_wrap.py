@@ -34,7 +34,16 @@ from typing import (
 from headrace._errors import use_async_for, use_async_with
 from headrace._stats import counters
 from headrace._typing import ReadableBuffer, WriteableBuffer
-from headrace.engine import Lane, Shield, budget, current_engine, device_of
+from headrace.engine import (
+    Lane,
+    Limiter,
+    Shield,
+    budget,
+    current_engine,
+    device_of,
+    limited,
+    limiter_of,
+)
 from headrace.files._chunks import Chunks
 from headrace.files._turns import Turns
 
@@ -387,6 +396,11 @@ class WrappedFile(Generic[AnyStr]):
         method.__doc__ = f"Call `{name}` of the wrapped object."
         return method
 
+    @property
+    def limiter(self) -> Limiter | None:
+        """The limiter whose tokens its jobs wait for, if there is one."""
+        return limiter_of(self._executor)
+
     # -- Calling --------------------------------------------------------------------
 
     async def call(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
@@ -664,6 +678,7 @@ def wrap(
     *,
     loop: AbstractEventLoop | None = None,
     executor: Executor | None = None,
+    limiter: Limiter | None = None,
 ) -> WrappedFile[str]: ...
 @overload
 def wrap(
@@ -671,6 +686,7 @@ def wrap(
     *,
     loop: AbstractEventLoop | None = None,
     executor: Executor | None = None,
+    limiter: Limiter | None = None,
 ) -> WrappedFile[bytes]: ...
 @overload
 def wrap(
@@ -678,12 +694,14 @@ def wrap(
     *,
     loop: AbstractEventLoop | None = None,
     executor: Executor | None = None,
+    limiter: Limiter | None = None,
 ) -> WrappedFile[Any]: ...
 def wrap(
     file: Any,
     *,
     loop: AbstractEventLoop | None = None,
     executor: Executor | None = None,
+    limiter: Limiter | None = None,
 ) -> WrappedFile[Any]:
     """Give a sync file-like object an async face.
 
@@ -697,6 +715,8 @@ def wrap(
         file: An open file object, or anything with `read`, `write` or `readline`.
         loop: Ignored; the running loop waits.
         executor: Runs the calls instead of headrace's threads.
+        limiter: A capacity limiter (anyio's, Trio's) or a semaphore: calls that go
+            to a thread wait for one of its tokens first.
 
     Returns:
         The face; `f.wrapped` is *file*.
@@ -713,4 +733,4 @@ def wrap(
         )
     if any(inspect.iscoroutinefunction(getattr(file, name)) for name in names):
         raise TypeError(f"wrap() needs a sync file-like object: {file!r} is async")
-    return WrappedFile.over(file, executor)
+    return WrappedFile.over(file, limited(limiter, executor))

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, Self, TypeVar
 
 from headrace._errors import use_async_for, use_async_with
-from headrace.engine import Shield, current_engine
+from headrace.engine import Shield, budget, current_engine
 
 __all__ = ["BatchIterator", "Produced", "Source"]
 
@@ -151,6 +151,8 @@ class BatchIterator(AsyncIterator[T], Generic[S, T]):
         # Another task may take what one batch brings, so look again after each.
         while not source.entries:
             if source.exhausted:
+                if budget.due:
+                    await current_engine().checkpoint()
                 raise StopAsyncIteration
             await current_engine().run(source.read, executor=self._executor)
         return source.entries.popleft()

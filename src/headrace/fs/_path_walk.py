@@ -150,6 +150,8 @@ class WalkIterator(AsyncIterator[tuple[T, list[str], list[str]]], Generic[T]):
             else:
                 self._stack.append((path, listed))
                 self._stack += below(path, listed.dirnames)
+        if budget.due:
+            await current_engine().checkpoint()
         raise StopAsyncIteration
 
     def _handed_out(self, path: str, listed: _Listed) -> tuple[T, list[str], list[str]]:

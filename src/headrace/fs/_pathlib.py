@@ -27,7 +27,7 @@ from headrace._typing import (
     StrOrBytesPath,
     StrPath,
 )
-from headrace.engine import budget, current_engine, status_of
+from headrace.engine import Limiter, budget, current_engine, limited, status_of
 from headrace.files import _oneshot
 from headrace.files._open import Opening
 from headrace.files._open import open as open_file
@@ -77,7 +77,7 @@ class Path(AsyncPurePath):
 
     @property
     def _executor(self) -> Executor | None:
-        return None
+        return limited(self._limiter, None)
 
     async def _look(self, name: str, *args: Any, **kwargs: Any) -> Any:
         """Run pathlib's method *name*, which only looks, as a job."""
@@ -193,18 +193,22 @@ class Path(AsyncPurePath):
     # -- Other paths --------------------------------------------------------------
 
     @classmethod
-    async def cwd(cls, *, limiter: Any = None) -> Self:
+    async def cwd(cls, *, limiter: Limiter | None = None) -> Self:
         """Return the current directory, as `pathlib.Path.cwd` does."""
-        return cls(await current_engine().run(os.getcwd), **_kept(limiter))
+        executor = limited(limiter, None)
+        cwd = await current_engine().run(os.getcwd, executor=executor)
+        return cls(cwd, **_kept(limiter))
 
     @classmethod
-    async def home(cls, *, limiter: Any = None) -> Self:
+    async def home(cls, *, limiter: Limiter | None = None) -> Self:
         """Return the user's home directory, as `pathlib.Path.home` does."""
-        home = partial(_path_jobs.call, "expanduser", "~")
-        return cls(await current_engine().run(home), **_kept(limiter))
+        executor = limited(limiter, None)
+        find = partial(_path_jobs.call, "expanduser", "~")
+        home = await current_engine().run(find, executor=executor)
+        return cls(home, **_kept(limiter))
 
     @classmethod
-    def from_uri(cls, uri: str, *, limiter: Any = None) -> Self:
+    def from_uri(cls, uri: str, *, limiter: Limiter | None = None) -> Self:
         """Return the path of a ``file:`` URI: `pathlib.Path.from_uri`. Touches no file.
 
         Raises:
@@ -219,6 +223,8 @@ class Path(AsyncPurePath):
     async def absolute(self) -> Self:
         """Return this path from the root on, as `pathlib.Path.absolute` does."""
         if self.is_absolute():
+            if budget.due:
+                await current_engine().checkpoint()
             return self
         return self.with_segments(await self._look("absolute"))
 
@@ -233,6 +239,8 @@ class Path(AsyncPurePath):
     async def expanduser(self) -> Self:
         """Return this path with ``~`` expanded: `pathlib.Path.expanduser`."""
         if not str(self).startswith("~"):
+            if budget.due:
+                await current_engine().checkpoint()
             return self
         return self.with_segments(await self._look("expanduser"))
 
@@ -309,13 +317,19 @@ class Path(AsyncPurePath):
         ``async with path.open() as f`` and ``f = await path.open()`` both work.
         """
         encoding = _text_encoding(mode, encoding)
-        return open_file(self, mode, buffering, encoding, errors, newline)
+        limiter = self._limiter
+        return open_file(
+            self, mode, buffering, encoding, errors, newline, limiter=limiter
+        )
 
     async def read_bytes(self) -> bytes:
         """Return the file's contents, as `pathlib.Path.read_bytes` does.
 
         Cost: no thread where they are cached, up to 256 KiB; else one job.
         """
+        if self._limiter is not None:
+            async with self.open("rb") as file:
+                return await file.read()
         return await _oneshot.read_bytes(str(self))
 
     async def read_text(
@@ -326,12 +340,19 @@ class Path(AsyncPurePath):
     ) -> str:
         """Return the file's contents as text: `pathlib.Path.read_text`."""
         encoding = _text_encoding("r", encoding)
+        if self._limiter is not None:
+            async with self.open("r", -1, encoding, errors, newline) as file:
+                return await file.read()
         return await _oneshot.read_text(str(self), encoding, errors, newline)
 
     async def write_bytes(self, data: ReadableBuffer) -> int:
         """Write *data* to the file, in one job, as `pathlib.Path.write_bytes` does."""
         # As pathlib does it: no file is made for what cannot be written.
-        return await _oneshot.write_bytes(str(self), memoryview(data))
+        view = memoryview(data)
+        if self._limiter is not None:
+            async with self.open("wb") as file:
+                return await file.write(view)
+        return await _oneshot.write_bytes(str(self), view)
 
     async def write_text(
         self,
@@ -344,6 +365,9 @@ class Path(AsyncPurePath):
         encoding = _text_encoding("w", encoding)
         if not isinstance(data, str):
             raise TypeError(f"data must be str, not {type(data).__name__}")
+        if self._limiter is not None:
+            async with self.open("w", -1, encoding, errors, newline) as file:
+                return await file.write(data)
         return await _oneshot.write_text(str(self), data, encoding, errors, newline)
 
     # -- Directories --------------------------------------------------------------
@@ -569,7 +593,7 @@ class Path(AsyncPurePath):
 # -- Small helpers -----------------------------------------------------------------
 
 
-def _kept(limiter: Any) -> dict[str, Any]:
+def _kept(limiter: Limiter | None) -> dict[str, Any]:
     """Return the arguments that give a path *limiter*; a subclass may not take it."""
     return {} if limiter is None else {"limiter": limiter}
 

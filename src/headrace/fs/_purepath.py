@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any, ClassVar, Self, overload
 
 from headrace._typing import StrPath
+from headrace.engine import Limiter, checked_limiter
 from headrace.fs._matching import matcher, name_matcher
 
 __all__ = ["AsyncPurePath"]
@@ -36,28 +37,32 @@ class AsyncPurePath(_Flavour):
     __slots__ = ("__weakref__", "_info", "_limiter")
 
     _info: Any
-    _limiter: Any
+    _limiter: Limiter | None
 
     # -- Making paths ----------------------------------------------------------
 
     if sys.version_info >= (3, 12):
 
-        def __init__(self, *args: StrPath, limiter: Any = None) -> None:
+        def __init__(self, *args: StrPath, limiter: Limiter | None = None) -> None:
             super().__init__(*args)
-            self._limiter = limiter if limiter is None else _checked(limiter)
+            self._limiter = checked_limiter(limiter)
 
     else:
 
-        def __new__(cls, *args: StrPath, limiter: Any = None, **kwargs: Any) -> Self:
+        def __new__(
+            cls, *args: StrPath, limiter: Limiter | None = None, **kwargs: Any
+        ) -> Self:
             self = super().__new__(cls, *args)
-            self._limiter = limiter if limiter is None else _checked(limiter)
+            self._limiter = checked_limiter(limiter)
             return self
 
-        def __init__(self, *args: StrPath, limiter: Any = None, **kwargs: Any) -> None:
+        def __init__(
+            self, *args: StrPath, limiter: Limiter | None = None, **kwargs: Any
+        ) -> None:
             """The path is there already; for subclasses that are made as on 3.12."""
 
     @property
-    def limiter(self) -> Any:
+    def limiter(self) -> Limiter | None:
         """The capacity limiter that jobs of this path wait for; None for none."""
         return self._limiter
 
@@ -189,19 +194,6 @@ class AsyncPurePath(_Flavour):
             if case_sensitive is None:
                 case_sensitive = _is_case_sensitive()
             return matcher(_split(pattern), case_sensitive)(_split(self))
-
-
-def _checked(limiter: object) -> object:
-    for pair in (
-        ("acquire_on_behalf_of", "release_on_behalf_of"),
-        ("__aenter__", "__aexit__"),
-    ):
-        if all(hasattr(limiter, name) for name in pair):
-            return limiter
-    raise TypeError(
-        "limiter must be a CapacityLimiter, an asynchronous context manager or "
-        f"None, not {type(limiter).__name__}"
-    )
 
 
 def _split(path: PurePath) -> list[str]:
