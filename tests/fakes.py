@@ -252,11 +252,11 @@ class ScriptedRaw:
 
     # -- Without waiting --
 
-    def write_now(self, data: bytes) -> None:
-        self.calls.append("write_now")
+    def write_blocking(self, data: bytes) -> None:
+        self.calls.append("write_blocking")
         self._put(data)
 
-    def close_now(self) -> None:
+    def close_blocking(self) -> None:
         self.closed = True
 
     def owe(self, data: bytes) -> None:

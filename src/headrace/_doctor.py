@@ -27,8 +27,8 @@ from headrace._info import info
 from headrace.engine import (
     device_of,
     limits,
-    open_for_reading,
     opens_inline,
+    status_of,
 )
 
 Facts: TypeAlias = dict[str, Any]
@@ -267,11 +267,9 @@ def _file(name: str) -> Facts:
 
 
 def _try_open(name: str, file_system: str, local: bool) -> Facts:
-    """Open a file as headrace does before it asks a worker."""
+    """Look a file up as headrace does before it asks a worker."""
     # Absolute, as in most programs: headrace need not ask where it is then.
-    opened = open_for_reading(os.path.abspath(name))
-    if opened is not None:
-        os.close(opened[0])
+    if status_of(os.path.abspath(name)) is not None:
         return _answer(True, "openat2(RESOLVE_CACHED) was tried and works")
     if not limits.inline:
         return _answer(False, "turned off by HEADRACE_INLINE_LIMIT=0")

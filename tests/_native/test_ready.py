@@ -6,7 +6,6 @@ import asyncio
 import collections.abc
 import gc
 import sys
-import time
 import types
 import weakref
 from traceback import walk_tb
@@ -16,6 +15,7 @@ import pytest
 
 from headrace._native import NATIVE, Reader
 from headrace._typing import WAIT
+from tests.garbage import collect_until
 
 VALUES = [
     None, 0, 10**30, b"", b"line\n", b"x" * 100_000, "", "line\n", (), (1, 2),
@@ -249,12 +249,7 @@ def test_operation_in_a_cycle_is_collected() -> None:
     reader.happened.append(operation)
     seen = weakref.ref(reader)
     del reader, operation
-    # A collection that another thread is in the middle of makes this one do nothing.
-    give_up = time.monotonic() + 10
-    while seen() is not None and time.monotonic() < give_up:
-        gc.collect()
-        time.sleep(0.01)
-    assert seen() is None
+    assert collect_until(lambda: seen() is None)
 
 
 def test_operation_has_a_name_for_debuggers() -> None:

@@ -34,6 +34,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 @pytest.fixture
 def budget(clock: Clock) -> Budget:
     made = Budget()
+    assert made.account.operations == 0
     clock.looks = 0
     return made
 

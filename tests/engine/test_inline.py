@@ -8,13 +8,16 @@ import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from headrace import _native
+from headrace._native.py import inline
+from headrace._native.py.raw import Raw
 from headrace._settings import INLINE_LIMIT, configure
 from headrace._stats import stats
-from headrace.engine import UNKNOWN, Device, device_of, open_for_reading, opens_inline
+from headrace.engine import UNKNOWN, Device, device_of, opens_inline
 from headrace.engine import _inline as policy
 
 pytestmark = pytest.mark.skipif(
@@ -80,7 +83,24 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> Kernel:
     made = Kernel()
     monkeypatch.setattr(_native, "open_cached", made.open_cached)
     monkeypatch.setattr(_native, "open_regular", made.open_regular)
+    # What the twins do with the answers is the same in C.
+    monkeypatch.setattr(inline, "open_cached", made.open_cached)
+    monkeypatch.setattr(inline, "open_regular", made.open_regular)
+    monkeypatch.setattr(_native, "status_cached", inline.status_cached)
     return made
+
+
+class File(Raw):
+    """A raw file over the twin, so that the kernel's answers can be made up."""
+
+
+def open_for_reading(path: str | bytes) -> tuple[int, Any, Device] | None:
+    """Return descriptor, status and device of what was opened inline."""
+    found = policy.open_for_reading(File, path, None, os.O_RDONLY)
+    if not isinstance(found, File):
+        return found
+    found.closed = True
+    return found._fd, os.fstat(found._fd), found._device
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from headrace import _settings
 from headrace._settings import Engine, configure
 from headrace.engine import _registry as registry
 from headrace.engine import current_engine, engine_choice, running_loop_key
+from tests.garbage import collect_until
 from tests.hosts import AsyncioHost, Host
 
 
@@ -41,8 +42,7 @@ def test_loop_that_has_ended_is_not_kept() -> None:
         kept.append(weakref.ref(asyncio.get_running_loop()))
 
     AsyncioHost().run(use)
-    gc.collect()
-    assert kept[0]() is None
+    assert collect_until(lambda: kept[0]() is None)
 
 
 async def test_running_loop_is_its_own_key() -> None:

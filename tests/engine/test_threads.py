@@ -93,9 +93,9 @@ async def test_job_is_counted_as_one_hop() -> None:
 
 
 async def test_run_renews_the_budget() -> None:
-    budget.operations = 1000
+    budget.account.operations = 1000
     await run(lambda: None)
-    assert budget.operations == 0
+    assert budget.account.operations == 0
 
 
 # -- Cancelled, and the job withdrawn --
@@ -487,10 +487,10 @@ async def test_checkpoint_lets_every_ready_task_run() -> None:
 
 
 async def test_checkpoint_is_counted_and_renews_the_budget() -> None:
-    budget.operations = 1000
+    budget.account.operations = 1000
     before = stats()
     await current_engine().checkpoint()
-    assert ((stats() - before).yields, budget.operations) == (1, 0)
+    assert ((stats() - before).yields, budget.account.operations) == (1, 0)
 
 
 async def test_checkpoint_can_be_cancelled() -> None:

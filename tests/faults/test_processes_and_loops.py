@@ -19,6 +19,7 @@ from tests.faults.support import (
     saturated,
     turns,
 )
+from tests.garbage import collect_until
 
 # Python warns of a fork in a process with threads; here that is the point.
 FORK = ("-W", "ignore::DeprecationWarning")
@@ -199,8 +200,7 @@ def test_loops_that_come_and_go_leave_nothing_behind(tmp_path: Path, loop: Any) 
     threads = kernel_threads()
     for _ in range(200):
         loop.run(use, tmp_path / "file")
-    gc.collect()
-    assert descriptors() == before
+    assert collect_until(lambda: descriptors() == before), (descriptors(), before)
     assert kernel_threads() <= threads + 1
 
 

@@ -195,9 +195,9 @@ class FakeBuffer:
 
     async def close(self) -> None:
         await self._pause("close")
-        self.close_now()
+        self.close_blocking()
 
-    def close_now(self) -> None:
+    def close_blocking(self) -> None:
         """Write and close; closes whatever happens."""
         if self.closed:
             return

@@ -50,7 +50,7 @@ async def raw_file(
     try:
         yield file
     finally:
-        file.close_now()
+        file.close_blocking()
 
 
 def is_open(fd: int) -> bool:

@@ -415,17 +415,17 @@ async def test_operation_on_the_raw_file_waits_for_the_buffers(
 async def test_close_now_closes(kind: str, path: Path) -> None:
     file: Any = await open_file(path, "rb" if kind == "reader" else "wb")
     fd = file.fileno()
-    file.close_now()
+    file.close_blocking()
     assert file.closed
     assert not is_open(fd)
-    file.close_now()
+    file.close_blocking()
 
 
 async def test_close_now_writes_what_is_pending(path: Path) -> None:
     file = await open_file(path, "r+b")
     for piece in (b"F", b"IR", b"ST"):
         await file.write(piece)
-    file.close_now()
+    file.close_blocking()
     assert path.read_bytes()[:10] == b"FIRST line"
 
 
@@ -433,7 +433,7 @@ async def test_close_now_writes_behind_what_was_read(path: Path) -> None:
     file = await open_file(path, "r+b")
     await file.read(6)
     await file.write(b"LINE")
-    file.close_now()
+    file.close_blocking()
     assert path.read_bytes()[:11] == b"first LINE\n"
 
 

@@ -224,7 +224,7 @@ async def test_spent_budget_stops_inline_reads(
 
 async def test_breathing_renews_a_spent_budget(path: Path) -> None:
     async with raw_file(path) as file:
-        budget.operations, budget.turned_at = 1000, 0.0
+        budget.account.operations, budget.account.turned_at = 1000, 0.0
         assert await file.breathe()
         assert not await file.breathe()
 

@@ -526,9 +526,9 @@ async def test_collected_file_over_a_borrowed_descriptor_is_dropped_silently(
 async def test_close_now_writes_what_is_owed(path: Path) -> None:
     async with raw_file(path, "r+b") as file:
         file.owe(b"owed")
-        file.close_now()
+        file.close_blocking()
         assert file.closed
-        file.close_now()
+        file.close_blocking()
     assert path.read_bytes()[:4] == b"owed"
 
 
@@ -541,7 +541,7 @@ async def test_close_now_closes_though_the_write_fails(
         error = OSError(errno.EIO, "disk")
         monkeypatch.setattr(_calls, "write_all", lambda *args: (0, error))
         with pytest.raises(OSError, match="disk"):
-            file.close_now()
+            file.close_blocking()
         assert file.closed
         assert not is_open(fd)
 

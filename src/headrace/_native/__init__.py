@@ -9,7 +9,12 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from headrace._native.py.inline import RESOLVE_CACHED, RESOLVE_NO_XDEV, SCRATCH_SIZE
+from headrace._native.py.inline import (
+    RESOLVE_CACHED,
+    RESOLVE_NO_XDEV,
+    SCRATCH_SIZE,
+    absolute,
+)
 from headrace._native.py.raw import OPERATIONS_PER_LOOK
 from headrace._native.py.reader import AHEAD_AFTER_JUMP, NO_LINES
 from headrace._native.py.workers import Workers
@@ -33,6 +38,7 @@ __all__ = [
     "Text",
     "Workers",
     "Writer",
+    "absolute",
     "cached_kind",
     "close_linked",
     "file_system_type",
@@ -44,6 +50,7 @@ __all__ = [
     "read_file",
     "read_into_at",
     "split_lines",
+    "status_cached",
 ]
 
 #: Whether the names come from the C core, and why (not).
@@ -92,6 +99,7 @@ if not TYPE_CHECKING and NATIVE:
         read_file,
         read_into_at,
         split_lines,
+        status_cached,
     )
 else:
     from headrace._native.py.buffer import Buffer
@@ -104,6 +112,7 @@ else:
         read_at,
         read_file,
         read_into_at,
+        status_cached,
     )
     from headrace._native.py.lines import find_line_end, last_line_end, split_lines
     from headrace._native.py.raw import Raw

@@ -11,6 +11,7 @@ inline but inside one; docs/explanation/trio.md.
 
 from __future__ import annotations
 
+import functools
 import threading
 from time import monotonic
 
@@ -29,8 +30,10 @@ WINDOW = 16 * 1024
 WINDOW_OPERATIONS = 4
 
 
-class Budget(threading.local):
+class Account:
     """The inline work of one thread, and so of the loop that runs in it."""
+
+    __slots__ = ("granted", "operations", "refused", "suspensions", "turned_at")
 
     def __init__(self) -> None:
         self.operations = 0
@@ -41,13 +44,27 @@ class Budget(threading.local):
         self.granted = False
         self.refused = False
         self.suspensions = 0
-        # The first operation of a thread finds out what it runs in.
-        self.spend = self._spend_first  # type: ignore[method-assign]
 
-    def _spend_first(self, operations: int = 1) -> bool:
-        del self.spend
+
+class _Here(threading.local):
+    def __init__(self) -> None:
+        self.account = Account()
+        # The first operation of a thread finds out what it runs in.
         _hosts.runs_trio()
-        return self.spend(operations)
+
+
+class Budget:
+    """What each thread may still do before it yields."""
+
+    @functools.cached_property
+    def _here(self) -> _Here:
+        # Not before the first operation: only then it can be told what it runs in.
+        return _Here()
+
+    @property
+    def account(self) -> Account:
+        """The account of the running thread."""
+        return self._here.account
 
     def spend(self, operations: int = 1) -> bool:
         """Count *operations* that will be done without suspending.
@@ -55,22 +72,25 @@ class Budget(threading.local):
         Returns:
             True if the caller has to yield to the loop first.
         """
+        # One look at what is the thread's own: each takes longer than all the rest.
+        account = self._here.account
         if _hosts.in_trio is not None and _hosts.in_trio():
             if operations:
-                self.refused = not self.granted
-            return self.refused
-        self.operations += operations
-        if self.operations <= OPERATIONS_PER_LOOK:
+                account.refused = not account.granted
+            return account.refused
+        account.operations += operations
+        if account.operations <= OPERATIONS_PER_LOOK:
             return False
-        if monotonic() - self.turned_at > SLICE_S:
+        if monotonic() - account.turned_at > SLICE_S:
             return True
-        self.operations = 0
+        account.operations = 0
         return False
 
     def renew(self) -> None:
         """Begin anew: the loop has just had a turn."""
-        self.operations = 0
-        self.turned_at = monotonic()
+        account = self._here.account
+        account.operations = 0
+        account.turned_at = monotonic()
 
     # -- Where each operation is a checkpoint -----------------------------------
 
@@ -82,7 +102,11 @@ class Budget(threading.local):
     @property
     def due(self) -> bool:
         """Whether what begins here is such an operation, and not part of one."""
-        return _hosts.in_trio is not None and _hosts.in_trio() and not self.granted
+        return (
+            _hosts.in_trio is not None
+            and _hosts.in_trio()
+            and not self._here.account.granted
+        )
 
     def grant(self) -> int:
         """Let what is done inline from now on be done: it is inside a checkpoint.
@@ -90,13 +114,15 @@ class Budget(threading.local):
         Returns:
             What `revoke` needs.
         """
-        self.granted = True
-        return self.suspensions
+        account = self._here.account
+        account.granted = True
+        return account.suspensions
 
     def revoke(self, suspensions: int) -> bool:
         """End that; tell whether the task has not been suspended meanwhile."""
-        self.granted = False
-        return self.suspensions == suspensions
+        account = self._here.account
+        account.granted = False
+        return account.suspensions == suspensions
 
 
 budget = Budget()

@@ -10,9 +10,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import sys
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar, cast
 
 from headrace import _native
 from headrace._platform import (
@@ -24,6 +23,8 @@ from headrace._platform import (
 )
 from headrace._settings import Settings, on_change, settings
 from headrace._stats import counters
+
+R = TypeVar("R", bound=_native.Raw)
 
 
 class Limits:
@@ -138,6 +139,24 @@ _PROBE_FLAGS = O_PATH | O_CLOEXEC
 _root: Device | None = None
 
 
+def learn(path: Any) -> None:
+    """Look at the device of *path*, so that the next look at it may be inline.
+
+    In a worker: it may wait. Does nothing for what is no path, or not there.
+    """
+    if not O_PATH or not limits.inline:
+        return
+    try:
+        fd = os.open(path, _PROBE_FLAGS)
+    except (OSError, TypeError, ValueError):
+        learn_root()
+        return
+    try:
+        device_of(fd, os.fstat(fd))
+    finally:
+        os.close(fd)
+
+
 def learn_root() -> None:
     """Look once at the file system that absolute paths start on; in a worker."""
     global _root
@@ -153,7 +172,9 @@ def learn_root() -> None:
         os.close(fd)
 
 
-def open_for_reading(path: str | bytes) -> tuple[int, Status, Device] | None:
+def open_for_reading(
+    kind: type[R], path: str | bytes, mode: Any, flags: int
+) -> R | tuple[int, Status, Device] | None:
     """Open *path* for reading without waiting.
 
     Only where the kernel has the whole lookup cached (openat2(2), RESOLVE_CACHED,
@@ -161,9 +182,16 @@ def open_for_reading(path: str | bytes) -> tuple[int, Status, Device] | None:
     for a path that stays on the root mount (RESOLVE_NO_XDEV); elsewhere an O_PATH
     descriptor, whose opening calls no file system, tells the device first.
 
+    Args:
+        kind: The type of the raw file that is made of a regular file.
+        path: A path.
+        mode: The raw file's record of its mode.
+        flags: What open(2) would be given, for the audit event.
+
     Returns:
-        Descriptor, status and device; None if it would wait, or cannot be told.
-        What is no regular file was opened with O_NONBLOCK, so as not to wait.
+        The raw file; or descriptor, status and device of what is no regular file (it
+        was opened with O_NONBLOCK, so as not to wait; no audit event has been raised)
+        or on a device not seen before; None if it would wait, or cannot be told.
 
     Raises:
         FileNotFoundError: The kernel knows that there is no such file.
@@ -171,20 +199,20 @@ def open_for_reading(path: str | bytes) -> tuple[int, Status, Device] | None:
     root = _root
     if root is None or not root.local:
         return None
-    name = _absolute(path)
-    if name is None:
-        return None
-    counters.inline_calls += 1
-    fd, *rest = _native.open_regular(name, _native.RESOLVE_NO_XDEV)
-    if fd >= 0:
-        status = Status._make(rest)
-        return fd, status, _devices.get(status.st_dev) or _adopt(status, root)
-    if fd in (-errno.EXDEV, -errno.EAGAIN):
+    within = _native.RESOLVE_NO_XDEV
+    opened = kind._open_cached(path, mode, flags, within, _devices, limits.core)
+    if opened.__class__ is kind:
+        return opened
+    if opened in (-errno.EXDEV, -errno.EAGAIN):
         # EAGAIN: not cached, or a mount in the way. A walk that may not wait cannot
         # tell the two apart (fs/namei.c, __follow_mount_rcu); EXDEV comes from others.
-        return _open_elsewhere(name)
-    _learn_from_refusal(fd, path)
-    return None
+        return open_elsewhere(path)
+    if isinstance(opened, int):
+        _learn_from_refusal(opened, path)
+        return None
+    fd, *rest = cast("tuple[int, ...]", opened)
+    status = Status._make(rest)
+    return fd, status, _devices.get(status.st_dev) or _adopt(status, root)
 
 
 def read_for_good(path: str | bytes) -> bytes | int | None:
@@ -203,22 +231,17 @@ def read_for_good(path: str | bytes) -> bytes | int | None:
     root = _root
     if root is None or not root.local or not root.nowait:
         return None
-    name = _absolute(path)
-    if name is None:
-        return None
-    found = _native.read_file(name, _native.RESOLVE_NO_XDEV, limits.inline)
-    if isinstance(found, bytes) or found >= 0:
+    found = _native.read_file(path, _native.RESOLVE_NO_XDEV, limits.inline)
+    if found.__class__ is bytes or found >= 0:  # type: ignore[operator]
         return found
     if found == -errno.EOPNOTSUPP:
         root.nowait = False
     else:
-        _learn_from_refusal(found, path)
+        _learn_from_refusal(cast(int, found), path)
     return None
 
 
-def status_of(
-    path: str | bytes, *, follow_symlinks: bool = True
-) -> os.stat_result | None:
+def status_of(path: str | bytes, follow_symlinks: bool = True) -> os.stat_result | None:
     """Return stat(2) of *path* without waiting.
 
     Through an O_PATH descriptor, whose opening calls no file system; where the path
@@ -233,22 +256,27 @@ def status_of(
     root = _root
     if root is None or not root.local:
         return None
-    name = _absolute(path)
-    if name is None:
-        return None
-    counters.inline_calls += 1
     flags = _PROBE_FLAGS if follow_symlinks else _PROBE_FLAGS | O_NOFOLLOW
-    fd = _native.open_cached(name, flags, _native.RESOLVE_NO_XDEV)
-    elsewhere = fd in (-errno.EXDEV, -errno.EAGAIN)
-    if elsewhere:
-        fd = _native.open_cached(name, flags)
+    found = _native.status_cached(path, flags, _native.RESOLVE_NO_XDEV)
+    if found.__class__ is not int:
+        return cast(os.stat_result, found)
+    if found in (-errno.EXDEV, -errno.EAGAIN):
+        return _status_elsewhere(path, flags)
+    _learn_from_refusal(found, path)
+    return None
+
+
+def _status_elsewhere(path: str | bytes, flags: int) -> os.stat_result | None:
+    """Look at a cached path off the root mount, if its device is known local."""
+    name = _native.absolute(path)
+    fd = -1 if name is None else _native.open_cached(name, flags)
     if fd < 0:
-        _learn_from_refusal(fd, path)
         return None
     try:
         # Not fstat(2) before it is known that no server is asked.
-        if elsewhere and not _is_local(_native.cached_kind(fd)):
+        if not _is_local(_native.cached_kind(fd)):
             return None
+        counters.inline_calls += 1
         return os.fstat(fd)
     finally:
         os.close(fd)
@@ -259,26 +287,6 @@ def _is_local(kind: tuple[int, int] | None) -> bool:
     return device is not None and device.local
 
 
-_ENCODING = sys.getfilesystemencoding()
-_ENCODE_ERRORS = sys.getfilesystemencodeerrors()
-
-
-def _absolute(path: str | bytes) -> bytes | None:
-    """Return *path* as the kernel takes it, from the root on; None if it cannot be."""
-    try:
-        name = path.encode(_ENCODING, _ENCODE_ERRORS) if isinstance(path, str) else path
-    except UnicodeEncodeError:
-        return None
-    if b"\0" in name:
-        return None
-    if name.startswith(b"/"):
-        return name
-    try:
-        return os.getcwdb() + b"/" + name
-    except OSError:
-        return None
-
-
 def _learn_from_refusal(error: int, path: str | bytes) -> None:
     """Raise the error that says all, and remember a kernel that refuses the call."""
     if error == -errno.ENOENT and path[:1] in ("/", b"/"):
@@ -287,10 +295,17 @@ def _learn_from_refusal(error: int, path: str | bytes) -> None:
         _give_up_opening(error)
 
 
-def _open_elsewhere(name: bytes) -> tuple[int, Status, Device] | None:
-    """Open a cached path that leaves the root mount, if its device is known local."""
-    probe = _native.open_cached(name, _PROBE_FLAGS)
-    if probe < 0:
+def open_elsewhere(path: str | bytes) -> tuple[int, Status, Device] | None:
+    """Open a cached path that leaves the root mount, if its device is known local.
+
+    Returns:
+        Descriptor, status and device; None if it would wait, or cannot be told.
+    """
+    if not opens_inline():
+        return None
+    name = _native.absolute(path)
+    probe = -1 if name is None else _native.open_cached(name, _PROBE_FLAGS)
+    if name is None or probe < 0:
         return None
     try:
         # Not fstat(2), which may ask a server.
@@ -302,6 +317,7 @@ def _open_elsewhere(name: bytes) -> tuple[int, Status, Device] | None:
     device = _devices.get(seen[0])
     if device is None or not device.local or not stat.S_ISREG(seen[1]):
         return None
+    counters.inline_calls += 1
     fd, *rest = _native.open_regular(name, 0)
     return None if fd < 0 else (fd, Status._make(rest), device)
 

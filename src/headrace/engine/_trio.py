@@ -45,12 +45,13 @@ def running_task() -> Task | None:
 @contextmanager
 def _suspended() -> Iterator[None]:
     """Let other tasks run: what this one was granted is no concern of theirs."""
-    granted, budget.granted = budget.granted, False
-    budget.suspensions += 1
+    account = budget.account
+    granted, account.granted = account.granted, False
+    account.suspensions += 1
     try:
         yield
     finally:
-        budget.granted = granted
+        account.granted = granted
 
 
 class TrioSignal:

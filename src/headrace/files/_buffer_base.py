@@ -13,7 +13,6 @@ import operator
 import os
 import warnings
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any, NoReturn, SupportsIndex, TypeVar
 
 from headrace._errors import (
@@ -52,16 +51,6 @@ class Buffered(Buffer):
     """What readers and writers have in common: facts, positions, closing."""
 
     raw: AsyncFileIO
-
-    def __init__(self, raw: AsyncFileIO, buffer_size: int) -> None:
-        super().__init__()
-        if buffer_size <= 0:
-            raise ValueError("invalid buffer size")
-        self.raw = raw
-        raw.layers = 1
-        self._buffer_size = buffer_size
-        # One turn for both: what is done with `raw` waits for the buffer.
-        self._turns = raw._turns
 
     # -- Facts ----------------------------------------------------------------
 
@@ -418,24 +407,23 @@ class Buffered(Buffer):
 
     # -- Closing --------------------------------------------------------------
 
-    async def close(self) -> None:
-        """Write what is buffered and close the file; closing twice does nothing.
-
-        Raises:
-            OSError: Of the last write. The file is closed all the same.
-
-        Cancellation: the file is written and closed first.
-        """
+    def _close_now(self) -> Wait | None:
         raw = self.raw
-        if not self._turns.held:
-            if raw.closed or self._close_inline():
-                if budget.due:
-                    await current_engine().checkpoint()
-                return
-            if running_loop_key() is None:
-                # The loop has ended: nobody is kept waiting.
-                self.close_now()
-                return
+        if self._turns.held or budget.due:
+            return WAIT
+        if raw.closed or self._close_inline():
+            return None
+        if running_loop_key() is None:
+            # The loop has ended: nobody is kept waiting.
+            self.close_blocking()
+            return None
+        return WAIT
+
+    async def _close_wait(self) -> None:
+        due = budget.due and not self._turns.held
+        if due and (self.raw.closed or self._close_inline()):
+            await current_engine().checkpoint()
+            return
         with Shield():
             async with self._turns:
                 # Another task may have closed it while this one waited.
@@ -464,17 +452,17 @@ class Buffered(Buffer):
         """Close the file: the name that anyio and Trio use for `close`."""
         await self.close()
 
-    def close_now(self) -> None:
+    def close_blocking(self) -> None:
         """Write what is buffered and close, synchronously: for `__del__` and exit."""
         if self.raw is _DETACHED or self.raw.closed:
             return
         self._freeze()
         try:
             if self._held:
-                self.raw.write_now(self._pending_bytes())
+                self.raw.write_blocking(self._pending_bytes())
         finally:
             self._drop_pending()
-            self.raw.close_now()
+            self.raw.close_blocking()
 
     def detach(self) -> AsyncFileIO:
         """Separate the raw file from this buffer and return it.
@@ -509,14 +497,6 @@ class Buffered(Buffer):
             closed_file()
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.close()
-
     def __enter__(self) -> NoReturn:
         use_async_with("this file")
 
@@ -526,15 +506,18 @@ class Buffered(Buffer):
     def __iter__(self) -> NoReturn:
         use_async_for("this file")
 
-    def __del__(self) -> None:
-        raw = getattr(self, "raw", None)
-        if raw is None or raw is _DETACHED or raw.closed or raw.layers > 1:
+    def _dropped(self) -> None:
+        raw = self.raw
+        if raw is _DETACHED or raw.closed or raw.layers > 1:
             return
-        if raw.closefd:
-            warnings.warn(
-                unclosed_warning(self), ResourceWarning, stacklevel=2, source=self
-            )
-        self.close_now()
+        try:
+            if raw.closefd:
+                warnings.warn(
+                    unclosed_warning(self), ResourceWarning, stacklevel=2, source=self
+                )
+        finally:
+            # Also where warnings are errors.
+            self.close_blocking()
 
     def _check_open(self, text: str) -> None:
         if self.closed:

@@ -31,12 +31,8 @@ class BufferedReading(Buffered, Reader):
     _iterated = False
 
     def __init__(self, raw: AsyncFileIO, buffer_size: int) -> None:
-        super().__init__(raw, buffer_size)
-        self._ahead = buffer_size
-        self._cold_ahead = buffer_size
-        if not budget.strict:
-            # From the first read on, the core reads inline by itself.
-            self._open_reads(WINDOW)
+        # From the first read on, the core reads inline by itself.
+        Reader.__init__(self, raw, buffer_size, -1 if budget.strict else WINDOW)
 
     def _freeze(self) -> None:
         self._settle_lines()

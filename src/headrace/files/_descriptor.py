@@ -54,7 +54,6 @@ class FileDescriptor(DescriptorJobs):
     ) -> None:
         self._fd = fd
         self.name = name
-        self._executor = executor
         self.closefd = closefd
         self.closed = False
         self._mode = mode
@@ -62,8 +61,6 @@ class FileDescriptor(DescriptorJobs):
         self.can_write = mode.writing
         self._device = device
         regular = stat.S_ISREG(status.st_mode)
-        #: Neither a regular file nor a block device: reads and writes may wait for
-        #: ever, and there is no position.
         self._special = not regular and not stat.S_ISBLK(status.st_mode)
         #: The position, or -1 where the kernel's own is used.
         self._position = 0 if regular and not adopted and not mode.appending else -1
@@ -71,15 +68,18 @@ class FileDescriptor(DescriptorJobs):
         self._size = status.st_size if regular else 0
         self._inline_limit = limits.core
         self._inline = regular and mode.reading and device.nowait
+        self._closes = regular and device.local and not mode.writing
+        self.take_over(executor)
+
+    def take_over(self, executor: Executor | None) -> None:
+        """Complete what the core has opened, where it did without `__init__`."""
         self._turns = Turns()
         if budget.strict:
             # There, the core asks before each read.
             self._credit = 0
+        if executor is not None:
+            self._executor = executor
 
-    #: How many files stand on this one: none, a buffered one, and a text file.
-    #: Only the outermost closes when it is collected: in a reference cycle they are
-    #: collected in any order, and the others hold what this one lacks.
-    layers = 0
     #: Whether a special file has positions; None until somebody asks.
     _seekable: bool | None = None
 
@@ -436,8 +436,8 @@ class FileDescriptor(DescriptorJobs):
 
     # -- Closing, without waiting ---------------------------------------------
 
-    def write_now(self, data: bytes) -> None:
-        """Write synchronously what is owed and *data*; see `close_now`."""
+    def write_blocking(self, data: bytes) -> None:
+        """Write synchronously what is owed and *data*; see `close_blocking`."""
         data, self._owed = self._owed + data, b""
         count, error = _calls.write_all(self._fd, data, self._position)
         self._moved(count)
@@ -473,7 +473,7 @@ class FileDescriptor(DescriptorJobs):
             return False
         if not self.closefd:
             return not self._owed
-        return self._device.local and not self.can_write and not self._special
+        return self._closes
 
     # -- Helpers --------------------------------------------------------------
 

@@ -11,7 +11,8 @@ from concurrent.futures import Executor
 from typing import Any, Literal, TypeVar
 
 from headrace._native import Raw
-from headrace.engine import Job, Lane, budget, current_engine
+from headrace.engine import Device, Job, Lane, budget, current_engine
+from headrace.files._mode import Mode
 
 T = TypeVar("T")
 
@@ -23,7 +24,11 @@ class DescriptorJobs(Raw):
     """Runs jobs that use a descriptor, and keeps account of them."""
 
     name: Any
+    _mode: Mode
+    _device: Device
     _executor: Executor | None
+    #: Calls that use the descriptor, also those whose task was cancelled meanwhile.
+    _in_flight: set[Job] | None
 
     # Of the class, because few files ever have others: opening has to be quick.
 
@@ -31,8 +36,6 @@ class DescriptorJobs(Raw):
     #: a FIFO's writer.
     _stash = b""
     _late: Job | None
-    #: Calls that use the descriptor, also those whose task was cancelled meanwhile.
-    _in_flight: set[Job] | None = None
 
     async def _run(
         self,

@@ -15,7 +15,7 @@ class _Closable(Protocol):
     @property
     def closed(self) -> bool: ...
 
-    def close_now(self) -> None: ...
+    def close_blocking(self) -> None: ...
 
 
 _holding: weakref.WeakSet[_Closable] = weakref.WeakSet()
@@ -33,7 +33,7 @@ def _close_all() -> None:
     for file in tuple(_holding):
         if not file.closed:
             warnings.warn(unclosed_warning(file), ResourceWarning, stacklevel=1)
-            file.close_now()
+            file.close_blocking()
 
 
 if hasattr(os, "register_at_fork"):

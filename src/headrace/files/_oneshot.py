@@ -19,7 +19,7 @@ from headrace.engine import (
     current_engine,
     device_of,
     limits,
-    open_for_reading,
+    open_elsewhere,
     read_for_good,
     workers,
 )
@@ -53,7 +53,12 @@ async def read_bytes(file: StrOrBytesPath) -> bytes:
     cached, up to 256 KiB; else one job.
     """
     path = os.fspath(file)
-    data = await _read(path, _same)
+    found = None if budget.spend() else read_for_good(path)
+    if found.__class__ is bytes:
+        # Only now: where this way is not taken, os.open() raises the event (PEP 578).
+        sys.audit("open", path, "r", READ_FLAGS)
+        return found
+    data = await _read(path, _same, found)
     if data is WAIT:
         async with open_file(path, "rb") as special:
             return await special.read()
@@ -80,20 +85,27 @@ async def read_text(
     """
     path = os.fspath(file)
     codec = TextForm(encoding, errors, newline)
-    text = await _read(path, codec.decode)
+    found = None if budget.spend() else read_for_good(path)
+    text = await _read(path, codec.decode, found)
     if text is WAIT:
         async with open_file(path, "r", -1, encoding, errors, newline) as special:
             return await special.read()
     return text
 
 
-async def _read(path: str | bytes, convert: Callable[[bytes], T]) -> T | Wait:
-    """Read and convert the whole of *path*; WAIT for what may wait to be opened."""
-    if budget.spend():
-        await current_engine().checkpoint()
-    data = read_for_good(path)
+async def _read(
+    path: str | bytes, convert: Callable[[bytes], T], data: bytes | int | None
+) -> T | Wait:
+    """Read and convert the whole of *path*; WAIT for what may wait to be opened.
+
+    *data* is what `read_for_good` made of it, None where the budget forbade that.
+    """
     if data is None:
-        data = _read_elsewhere(path)
+        if budget.spend():
+            await current_engine().checkpoint()
+            data = read_for_good(path)
+        if data is None:
+            data = _read_elsewhere(path)
     if isinstance(data, int):
         data = await _read_given(data)
     if data is None:
@@ -120,7 +132,7 @@ async def _read_given(fd: int) -> bytes | None:
 
 def _read_elsewhere(path: str | bytes) -> bytes | int | None:
     """Read a file inline that is on another mount; see `read_for_good`."""
-    opened = open_for_reading(path)
+    opened = open_elsewhere(path)
     if opened is None:
         return None
     fd, status, device = opened

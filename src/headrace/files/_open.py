@@ -24,6 +24,7 @@ from typing import (
 
 from headrace._errors import NotAwaitedError, UnsupportedOperation
 from headrace._typing import (
+    WAIT,
     FileDescriptorOrPath,
     OpenBinaryMode,
     OpenBinaryModeReading,
@@ -31,9 +32,12 @@ from headrace._typing import (
     OpenBinaryModeWriting,
     Opener,
     OpenTextMode,
+    Wait,
 )
 from headrace.engine import (
+    Device,
     Limiter,
+    Status,
     budget,
     current_engine,
     limited,
@@ -93,7 +97,9 @@ class Opening(Generic[F]):
                 f"{self._call} has been awaited before: each call opens one file, once"
             )
         self._begun = self._used = True
-        file: Any = await _open_file(*self._arguments)
+        file: Any = _open_now(*self._arguments)
+        if file.__class__ not in _PLAIN:
+            file = await _open_file(file, *self._arguments)
         self._file = file
         opened: F = file
         return opened
@@ -164,7 +170,66 @@ class Opening(Generic[F]):
         return f"headrace.open({self._arguments[0]!r}, {self._arguments[1]!r})"
 
 
+#: What `_open_now` opens.
+_PLAIN = frozenset({AsyncBufferedReader, AsyncTextIOWrapper})
+#: Modes that open a file for reading alone.
+_READING = {mode: parse_mode(mode) for mode in ("r", "rt", "tr", "rb", "br")}
+
+
+def _open_now(
+    file: Any,
+    mode: Any,
+    buffering: Any,
+    encoding: Any,
+    errors: Any,
+    newline: Any,
+    closefd: Any,
+    opener: Any,
+    executor: Executor | None,
+    loop: object,
+) -> Any:
+    """Open an existing file for reading, if that is plain and cannot wait.
+
+    Returns:
+        The file; what `open_inline` gives where it gives none; WAIT if it was not
+        asked.
+
+    Raises:
+        OSError, ValueError, LookupError: As builtin `open()` raises them.
+    """
+    parsed = _READING.get(mode) if mode.__class__ is str else None
+    if (
+        parsed is None
+        or buffering != -1
+        or errors is not None
+        or newline is not None
+        or closefd is not True
+        or opener is not None
+        or loop is not None
+        or isinstance(file, int)
+        or (encoding is not None and not (parsed.text and encoding.__class__ is str))
+        or budget.spend()
+    ):
+        return WAIT
+    raw = open_inline(AsyncFileIO, os.fspath(file), parsed)
+    if not isinstance(raw, AsyncFileIO):
+        return raw
+    raw.take_over(executor)
+    buffer = AsyncBufferedReader(raw, DEFAULT_BUFFER_SIZE)
+    if not parsed.text:
+        return buffer
+    try:
+        text = AsyncTextIOWrapper(buffer, encoding)
+    except BaseException:
+        raw.close_blocking()
+        raise
+    # As it was given, "rt" too: so it is with io.TextIOWrapper.
+    text.mode = mode
+    return text
+
+
 async def _open_file(
+    begun: tuple[int, Status, Device] | Wait | None,
     file: FileDescriptorOrPath,
     mode: str,
     buffering: int,
@@ -176,41 +241,27 @@ async def _open_file(
     executor: Executor | None,
     loop: AbstractEventLoop | None,
 ) -> AnyFile:
+    """Open a file, with all that may have to be checked and waited for.
+
+    *begun* is what opening it inline gave: None if that was in vain, WAIT if it has
+    not been tried. The others are as for `open()`.
+    """
     if loop is not None and loop is not running_loop_key():
         raise RuntimeError("loop= is not the running event loop")
     parsed = _check(file, mode, buffering, encoding, errors, newline, closefd)
-    adopted = True
-    if not isinstance(file, int):
-        file = os.fspath(file)
-    stash = b""
     if isinstance(file, int):
         descriptor = await _adopt(file, parsed, executor)
-        fd, status, device = descriptor.hand_over()
+        raw = _raw_over(descriptor, file, parsed, bool(closefd), True, executor)
     else:
-        if budget.spend():
-            await current_engine().checkpoint()
-        opened = open_inline(file) if parsed.inline and opener is None else None
-        if opened is None:
-            descriptor = await open_descriptor(file, parsed, opener, executor)
-            opened, stash = descriptor.hand_over(), descriptor.stash
-        elif stat.S_ISFIFO(opened[1].st_mode):
-            descriptor = await wait_for_writer(Descriptor(*opened))
-            opened, stash = descriptor.hand_over(), descriptor.stash
-        fd, status, device = opened
-        adopted = opener is not None
-    raw = AsyncFileIO(
-        fd,
-        file,
-        parsed,
-        status,
-        device,
-        closefd=bool(closefd),
-        adopted=adopted,
-        executor=executor,
-    )
+        path = os.fspath(file)
+        opened = await _open_path(path, parsed, opener, executor, begun)
+        if isinstance(opened, AsyncFileIO):
+            raw = opened
+            raw.take_over(executor)
+        else:
+            adopted = opener is not None
+            raw = _raw_over(opened, path, parsed, True, adopted, executor)
     try:
-        if stash:
-            raw.put_back(stash)
         if parsed.appending and raw.can_seek:
             # So that tell() is right before the first write, as with io.FileIO.
             os.lseek(raw.fileno(), 0, os.SEEK_END)
@@ -222,6 +273,55 @@ async def _open_file(
     except BaseException:
         await raw.close()
         raise
+
+
+async def _open_path(
+    path: str | bytes,
+    mode: Mode,
+    opener: Opener | None,
+    executor: Executor | None,
+    begun: tuple[int, Status, Device] | Wait | None,
+) -> AsyncFileIO | Descriptor:
+    opened: AsyncFileIO | tuple[int, Status, Device] | None
+    if begun is WAIT:
+        if budget.spend():
+            await current_engine().checkpoint()
+        inline = mode.inline and opener is None
+        opened = open_inline(AsyncFileIO, path, mode) if inline else None
+    else:
+        opened = begun
+    if opened is None:
+        return await open_descriptor(path, mode, opener, executor)
+    if isinstance(opened, AsyncFileIO):
+        return opened
+    descriptor = Descriptor(*opened)
+    if stat.S_ISFIFO(descriptor.status.st_mode):
+        return await wait_for_writer(descriptor)
+    return descriptor
+
+
+def _raw_over(
+    descriptor: Descriptor,
+    name: FileDescriptorOrPath,
+    mode: Mode,
+    closefd: bool,
+    adopted: bool,
+    executor: Executor | None,
+) -> AsyncFileIO:
+    stash = descriptor.stash
+    raw = AsyncFileIO(
+        descriptor.fd,
+        name,
+        mode,
+        descriptor.status,
+        descriptor.device,
+        closefd=closefd,
+        adopted=adopted,
+        executor=executor,
+    )
+    descriptor.hand_over()
+    raw.put_back(stash)
+    return raw
 
 
 def _check(
@@ -467,7 +567,8 @@ def open(
 
     Cancellation: nothing is leaked; a file that is opened too late is closed.
     """
-    encoding = _text_encoding(mode, encoding)
+    if encoding is None and sys.flags.warn_default_encoding:
+        encoding = _warn_of_locale(mode)
     return Opening(
         (
             file,
@@ -484,8 +585,6 @@ def open(
     )
 
 
-def _text_encoding(mode: object, encoding: str | None) -> str | None:
+def _warn_of_locale(mode: object) -> str | None:
     """Warn of the locale's encoding where Python is asked to (PEP 597)."""
-    if encoding is None and sys.flags.warn_default_encoding and "b" not in str(mode):
-        return io.text_encoding(encoding, 3)
-    return encoding
+    return None if "b" in str(mode) else io.text_encoding(None, 3)

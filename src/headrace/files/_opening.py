@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from headrace._errors import os_error
+from headrace._native import Raw
 from headrace._platform import IS_LINUX, O_NONBLOCK
 from headrace._typing import Opener, StrOrBytesPath
 from headrace.engine import (
@@ -30,6 +31,7 @@ from headrace.engine import (
 from headrace.files._mode import Mode, parse_mode
 
 T = TypeVar("T")
+R = TypeVar("R", bound=Raw)
 
 #: What `open()` for reading asks of the kernel; for its audit event.
 READ_FLAGS = parse_mode("rb").flags
@@ -82,17 +84,17 @@ async def open_descriptor(
 
 
 def open_inline(
-    file: StrOrBytesPath,
-) -> tuple[int, Status | os.stat_result, Device] | None:
-    """Open *file* for reading without waiting: its descriptor and what is known of it.
+    kind: type[R], path: str | bytes, mode: Mode
+) -> R | tuple[int, Status, Device] | None:
+    """Open *path* for reading without waiting: the raw file, of type *kind*.
 
-    None if that cannot be, or if it is neither a regular file nor a FIFO. A FIFO's
-    writer has been let in by that, but may not be there yet: `wait_for_writer`.
+    None if that cannot be. A FIFO, or a file on a device that was not seen before, is
+    given as its descriptor and what is known of it. A FIFO's writer has been let in
+    by that, but may not be there yet: `wait_for_writer`.
     """
-    path = os.fspath(file)
-    opened = open_for_reading(path)
-    if opened is None:
-        return None
+    opened = open_for_reading(kind, path, mode, READ_FLAGS)
+    if opened is None or not isinstance(opened, tuple):
+        return opened
     fd, status, _ = opened
     if not stat.S_ISREG(status.st_mode) and not stat.S_ISFIFO(status.st_mode):
         # A directory or a device: by the book, from the beginning.

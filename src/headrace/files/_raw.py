@@ -469,7 +469,7 @@ class AsyncFileIO(FileDescriptor):
                 return
             if running_loop_key() is None:
                 # The loop has ended: nobody is kept waiting.
-                self.close_now()
+                self.close_blocking()
                 return
         with Shield():
             async with self._turns:
@@ -482,17 +482,17 @@ class AsyncFileIO(FileDescriptor):
         """Close the file: the name that anyio and Trio use for `close`."""
         await self.close()
 
-    def close_now(self) -> None:
+    def close_blocking(self) -> None:
         """Close synchronously: for `__del__` and the interpreter's exit."""
         if self.closed:
             return
         try:
-            self.write_now(b"")
+            self.write_blocking(b"")
         finally:
             self._close_descriptor()
 
-    def write_now(self, data: bytes) -> None:
-        """Write synchronously what is owed and *data*; see `close_now`."""
+    def write_blocking(self, data: bytes) -> None:
+        """Write synchronously what is owed and *data*; see `close_blocking`."""
         data, self._owed = self._owed + data, b""
         count, error = _calls.write_all(self._fd, data, self._position)
         self._moved(count)
@@ -521,15 +521,15 @@ class AsyncFileIO(FileDescriptor):
     def __iter__(self) -> NoReturn:
         use_async_for("this file")
 
-    def __del__(self) -> None:
-        # __init__ may have failed before there was anything to close.
-        if getattr(self, "closed", True) or self.layers:
-            return
-        if self.closefd:
-            warnings.warn(
-                unclosed_warning(self), ResourceWarning, stacklevel=2, source=self
-            )
-        self.close_now()
+    def _dropped(self) -> None:
+        try:
+            if self.closefd:
+                warnings.warn(
+                    unclosed_warning(self), ResourceWarning, stacklevel=2, source=self
+                )
+        finally:
+            # Also where warnings are errors.
+            self.close_blocking()
 
     # -- Checks ---------------------------------------------------------------
     # Each is made when a method is called, and that the file is open once more behind

@@ -472,7 +472,7 @@ class AsyncTextIOWrapper(TextReading, TextWriting):
                 return
             if running_loop_key() is None:
                 # The loop has ended: nobody is kept waiting.
-                self.close_now()
+                self.close_blocking()
                 return
         with Shield():
             async with self._turns:
@@ -496,7 +496,7 @@ class AsyncTextIOWrapper(TextReading, TextWriting):
         """Close the file: the name that anyio and Trio use for `close`."""
         await self.close()
 
-    def close_now(self) -> None:
+    def close_blocking(self) -> None:
         """Write what is buffered and close, synchronously: for `__del__` and exit."""
         buffer = self._buffer
         if buffer is DETACHED or buffer.closed:
@@ -504,7 +504,7 @@ class AsyncTextIOWrapper(TextReading, TextWriting):
         self._freeze()
         if self._held:
             self._hand_on(in_any_case=True)
-        buffer.close_now()
+        buffer.close_blocking()
 
     def detach(self) -> AnyBuffer:
         """Separate the buffer from this file and return it.
@@ -551,8 +551,8 @@ class AsyncTextIOWrapper(TextReading, TextWriting):
     def __getstate__(self) -> NoReturn:
         raise TypeError(f"cannot pickle {type(self).__name__!r} instances")
 
-    def __del__(self) -> None:
-        buffer = getattr(self, "_buffer", DETACHED)
+    def _dropped(self) -> None:
+        buffer = self._buffer
         if buffer is DETACHED or buffer.closed:
             return
         try:
@@ -562,7 +562,7 @@ class AsyncTextIOWrapper(TextReading, TextWriting):
                 )
         finally:
             # Also where warnings are errors.
-            self.close_now()
+            self.close_blocking()
 
 
 Self = TypeVar("Self", bound=AsyncTextIOWrapper)

@@ -20,17 +20,16 @@ class Turns:
     waiting looks at it and takes no turn at all.
     """
 
-    __slots__ = ("_grant", "_loop", "_waiting", "held")
+    # Of the class, because each opening makes one: that has to be quick.
 
-    def __init__(self) -> None:
-        self.held = False
-        # Made when somebody has to wait: most files are used by one task.
-        self._waiting: deque[Signal] | None = None
-        # The loop that the turn is held in; only while it is held, so that a file
-        # can be used in a later loop.
-        self._loop: object = None
-        # What `budget.grant` gave to who has the turn; or None.
-        self._grant: int | None = None
+    held = False
+    #: Made when somebody has to wait: most files are used by one task.
+    _waiting: deque[Signal] | None = None
+    #: The loop that the turn is held in; only while it is held, so that a file can be
+    #: used in a later loop.
+    _loop: object = None
+    #: What `budget.grant` gave to who has the turn; or None.
+    _grant: int | None = None
 
     async def __aenter__(self) -> None:
         loop = running_loop_key()

@@ -13,7 +13,7 @@ from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, TypeAlias, TypeVar
 
 from headrace._typing import WAIT, Wait
-from headrace.engine import Lane, budget, current_engine, learn_root
+from headrace.engine import Lane, budget, current_engine, learn
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -29,6 +29,7 @@ __all__ = [
 
 P = ParamSpec("P")
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
 
 OnCancel: TypeAlias = Literal["abandon", "finish"]
 
@@ -122,14 +123,7 @@ def cached_first(
             unless it is WAIT. Not made where an `executor` is given.
         func: A blocking function that only looks.
     """
-
-    def look(*args: P.args, **kwargs: P.kwargs) -> T:
-        try:
-            return func(*args, **kwargs)
-        finally:
-            learn_root()  # From then on, attempts can succeed.
-
-    rest: Callable[..., Coroutine[Any, Any, T]] = twin(look)
+    rest: Callable[..., Coroutine[Any, Any, T]] = learning_twin(func)
 
     async def run(
         *args: Any,
@@ -145,10 +139,36 @@ def cached_first(
                 return found
         return await rest(*args, loop=loop, executor=executor, **kwargs)
 
-    functools.update_wrapper(run, func)
-    run.__doc__ = extend_doc(func, _CACHED)
-    as_func: Callable[..., Coroutine[Any, Any, T]] = run
+    as_func: Callable[..., Coroutine[Any, Any, T]] = as_twin_of(func)(run)
     return as_func
+
+
+def learning_twin(func: Callable[P, T]) -> Callable[..., Coroutine[Any, Any, T]]:
+    """Return the twin of *func*, whose first argument is a path.
+
+    It also has the file system looked at, so that the next attempt there may do
+    without a job.
+    """
+
+    @functools.wraps(func)
+    def look(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return func(*args, **kwargs)
+        finally:
+            learn(args[0] if args else next(iter(kwargs.values()), None))
+
+    return twin(look)
+
+
+def as_twin_of(func: Callable[..., Any]) -> Callable[[F], F]:
+    """Give the decorated function, the twin of *func*, its name, text, signature."""
+
+    def decorate(run: F) -> F:
+        functools.update_wrapper(run, func)
+        run.__doc__ = extend_doc(func, _CACHED)
+        return run
+
+    return decorate
 
 
 def extend_doc(func: Callable[..., object], sentence: str) -> str:

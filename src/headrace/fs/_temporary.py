@@ -157,13 +157,10 @@ class _RemovedWhenClosed(AsyncFileIO):
             if self.closed:
                 self.remove()
 
-    def _closes_inline(self) -> bool:
-        return False
-
-    def close_now(self) -> None:
+    def close_blocking(self) -> None:
         """Close and remove the file, synchronously."""
         try:
-            super().close_now()
+            super().close_blocking()
         finally:
             self.remove()
 
@@ -248,6 +245,8 @@ async def make_named(
         remove = weakref.finalize(raw, unlink_if_there, opener.path)
         if delete_on_close:
             _become(raw, _RemovedWhenClosed, remove)
+            # Removing may wait.
+            raw._closes = False
         else:
             _become(file, _REMOVED_ON_EXIT[type(file)], remove)
     return file

@@ -24,7 +24,7 @@ from headrace.fs._descriptors import reads as _reads
 from headrace.fs._descriptors import writes as _writes
 from headrace.fs._entry import DirEntry as DirEntry
 from headrace.fs._look import lstat_now as _lstat_now
-from headrace.fs._look import stat_now as _stat_now
+from headrace.fs._look import stat as stat
 from headrace.fs._offload import cached_first as _cached_first
 from headrace.fs._offload import offload as _offload
 from headrace.fs._offload import offload_change as _offload_change
@@ -61,7 +61,6 @@ rename = _offload_change(_os.rename)
 renames = _offload_change(_os.renames)
 replace = _offload_change(_os.replace)
 rmdir = _offload_change(_os.rmdir)
-stat = _cached_first(_stat_now, _os.stat)
 symlink = _offload_change(_os.symlink)
 truncate = _offload_change(_os.truncate)
 unlink = _offload_change(_os.unlink)

@@ -59,6 +59,70 @@ buffer_seek(hr_buffer *self, PyObject *const *args, Py_ssize_t count)
                         count > 1 ? args[1] : self->state->zero);
 }
 
+/* -- Closing ---------------------------------------------------------------- */
+
+/* Close the file if nothing is to be written and that cannot wait; or WAIT. */
+static PyObject *
+buffer_close_now(hr_state *state, PyObject *owner, PyObject *Py_UNUSED(none),
+                 PyObject *Py_UNUSED(nothing))
+{
+    hr_buffer *self = (hr_buffer *)owner;
+    hr_raw *raw = self->core_raw;
+    /* A turn that is held has shut reads, and so have lines that are handed out. */
+    if (self->limit < 0 || self->room >= 0 || self->held != 0 || raw == NULL) {
+        return Py_NewRef(state->wait);
+    }
+    int closed = hr_raw_close(raw);
+    if (closed == 0) {
+        return Py_NewRef(state->wait);
+    }
+    self->limit = -1;
+    self->lines_end = -1;
+    hr_buffer_set_data(self, Py_NewRef(state->empty_bytes));
+    return closed < 0 ? NULL : Py_NewRef(Py_None);
+}
+
+static const hr_operation closing = {
+    buffer_close_now, HR_NAME_CLOSE_NOW, HR_NAME_CLOSE_WAIT, "close", 0,
+};
+
+PyDoc_STRVAR(close_doc, "close($self, /)\n--\n\n"
+                        "Write what is buffered and close the file; closing twice does "
+                        "nothing.");
+
+static PyObject *
+buffer_close(hr_buffer *self, PyObject *Py_UNUSED(none))
+{
+    return hr_ready_new(self->state, &closing, (PyObject *)self, NULL, NULL);
+}
+
+static const hr_operation leaving = {
+    buffer_close_now, HR_NAME_CLOSE_NOW, HR_NAME_CLOSE_WAIT, "__aexit__", 0,
+};
+
+PyDoc_STRVAR(aexit_doc, "__aexit__($self, exc_type, exc, traceback, /)\n--\n\n"
+                        "Close the file.");
+
+static PyObject *
+buffer_aexit(hr_buffer *self, PyObject *const *Py_UNUSED(args), Py_ssize_t count)
+{
+    if (count != 3) {
+        PyErr_Format(PyExc_TypeError, "__aexit__ expected 3 arguments, got %zd", count);
+        return NULL;
+    }
+    return hr_ready_new(self->state, &leaving, (PyObject *)self, NULL, NULL);
+}
+
+/* What is collected without having been closed warns, and is written. */
+static void
+buffer_finalize(hr_buffer *self)
+{
+    hr_raw *raw = self->core_raw;
+    if (self->raw != NULL && (raw == NULL || (!raw->closed && raw->layers <= 1))) {
+        hr_call_dropped(self->state, (PyObject *)self);
+    }
+}
+
 /* -- Attributes ------------------------------------------------------------- */
 
 static PyObject *
@@ -139,6 +203,8 @@ static PyMemberDef buffer_members[] = {
 
 static PyMethodDef buffer_methods[] = {
     {"seek", (PyCFunction)(void (*)(void))buffer_seek, METH_FASTCALL, seek_doc},
+    {"close", (PyCFunction)buffer_close, METH_NOARGS, close_doc},
+    {"__aexit__", (PyCFunction)(void (*)(void))buffer_aexit, METH_FASTCALL, aexit_doc},
     HR_INIT_SUBCLASS,
     {NULL},
 };
@@ -170,10 +236,58 @@ buffer_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kw
     return (PyObject *)self;
 }
 
+/* Stand self on a raw file. */
 static int
-buffer_init(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(args),
-            PyObject *Py_UNUSED(kwargs))
+stand_on(hr_buffer *self, PyObject *raw)
 {
+    PyObject **names = self->state->names;
+    if (buffer_set_raw(self, raw, NULL) < 0) {
+        return -1;
+    }
+    PyObject *turns;
+    if (self->core_raw != NULL) {
+        self->core_raw->layers = 1;
+        turns = Py_NewRef(self->core_raw->turns);
+    }
+    else {
+        PyObject *one = PyLong_FromLong(1);
+        int set = one == NULL ? -1 : PyObject_SetAttr(raw, names[HR_NAME_LAYERS], one);
+        Py_XDECREF(one);
+        turns = set < 0 ? NULL : PyObject_GetAttr(raw, names[HR_NAME_TURNS]);
+        if (turns == NULL) {
+            return -1;
+        }
+    }
+    /* One turn for both: what is done with the raw file waits for the buffer. */
+    Py_XSETREF(self->turns, turns);
+    return 0;
+}
+
+static int
+buffer_init(hr_buffer *self, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"raw", "buffer_size", "window", NULL};
+    PyObject *raw = NULL;
+    Py_ssize_t size = 0, window = -1;
+    if (PyTuple_GET_SIZE(args) == 0 && kwargs == NULL) {
+        return 0;
+    }
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "On|n:Buffer", names, &raw, &size,
+                                     &window)) {
+        return -1;
+    }
+    if (size <= 0) {
+        PyErr_SetString(PyExc_ValueError, "invalid buffer size");
+        return -1;
+    }
+    if (stand_on(self, raw) < 0) {
+        return -1;
+    }
+    self->buffer_size = self->ahead = self->cold_ahead = size;
+    if (window >= 0) {
+        self->read_window = window;
+        hr_buffer_open_reads(self);
+    }
     return 0;
 }
 
@@ -215,6 +329,7 @@ static PyType_Slot buffer_slots[] = {
     {Py_tp_doc, (void *)buffer_doc},
     {Py_tp_new, buffer_new},
     {Py_tp_init, buffer_init},
+    {Py_tp_finalize, buffer_finalize},
     {Py_tp_dealloc, buffer_dealloc},
     {Py_tp_traverse, buffer_traverse},
     {Py_tp_clear, buffer_clear},

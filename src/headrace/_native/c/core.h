@@ -25,6 +25,7 @@
 #include <stdint.h>
 
 #include "compat.h"
+#include "inline.h"
 
 /* Inline reads of one file between two looks at the budget; py/raw.py. */
 #define HR_OPERATIONS_PER_LOOK 8
@@ -48,6 +49,13 @@ typedef enum {
     HR_NAME_WRITE_WAIT,
     HR_NAME_SEEK_NOW,
     HR_NAME_SEEK_WAIT,
+    HR_NAME_CLOSE_NOW,
+    HR_NAME_CLOSE_WAIT,
+    HR_NAME_DROPPED,
+    HR_NAME_LOCAL,
+    HR_NAME_NOWAIT,
+    HR_NAME_LAYERS,
+    HR_NAME_TURNS,
     HR_NAME_MAY_READ,
     HR_NAME_HELD,
     HR_NAME_THROW,
@@ -69,6 +77,9 @@ typedef struct {
     PyTypeObject *ring_type;       /* NULL where there is no io_uring */
     PyTypeObject *operation_type;  /* likewise */
     PyObject *wait;                /* headrace._typing.WAIT */
+    PyObject *fstat;               /* os.fstat */
+    PyTypeObject *stat_result;     /* os.stat_result */
+    int makes_status;              /* whether the core makes those: 0 before it tried */
     PyObject *names[HR_NAMES];
     PyObject *empty_bytes;         /* b"" */
     PyObject *empty_str;           /* "" */
@@ -103,6 +114,25 @@ typedef struct {
 PyObject *hr_ready_new(hr_state *state, const hr_operation *operation,
                        PyObject *owner, PyObject *first, PyObject *second);
 
+/* -- path.c ----------------------------------------------------------------- */
+
+/* A path as the kernel takes it, from the root on. */
+typedef struct {
+    const char *name;          /* that; ends with a NUL */
+    PyObject *owner;           /* what name points into, or NULL */
+    char room[4096];           /* PATH_MAX of Linux: a relative path made absolute */
+} hr_path;
+
+/* Fill path from a str or bytes. Returns 0, and it is to be cleared then; 1 if Python
+   has to look at what was given; or -1 with an exception. */
+int hr_path_set(hr_path *path, PyObject *given);
+
+static inline void
+hr_path_clear(hr_path *path)
+{
+    Py_CLEAR(path->owner);
+}
+
 /* -- raw.c ------------------------------------------------------------------ */
 
 /* What the core knows of an open descriptor; the base of the raw file. */
@@ -119,7 +149,25 @@ typedef struct {
     PyObject *owed;            /* bytes to be written before anything else */
     PyObject *late;            /* a cancelled read that has not come back, or None */
     PyObject *turns;           /* its `held`: an operation is under way; or None */
+    /* Kept for the subclass, as quick to fill in as they are here. */
+    char closes;               /* whether close(2) of it cannot wait */
+    char closefd;              /* whether closing the file closes fd */
+    char can_read;             /* whether it was opened for reading */
+    char can_write;            /* whether it was opened for writing */
+    char special;              /* neither a regular file nor a block device */
+    int layers;                /* how many files stand on this one */
+    PyObject *name;            /* as it was given */
+    PyObject *mode;            /* the record of the mode */
+    PyObject *device;          /* what is known of the file system */
+    PyObject *executor;        /* who runs the jobs, or None */
+    PyObject *in_flight;       /* jobs that use fd, or None */
 } hr_raw;
+
+/* Close the file if that cannot wait: it was only read, nothing is under way, and on a
+   local file system. Returns 1 if it is closed now, 0 if not, -1 with an exception. */
+int hr_raw_close(hr_raw *self);
+
+void hr_call_dropped(hr_state *state, PyObject *obj);
 
 /* -- buffer.c --------------------------------------------------------------- */
 
@@ -193,6 +241,16 @@ Py_ssize_t hr_find_line_end(PyObject *text, Py_ssize_t start, Py_ssize_t stop,
                             hr_ends ends);
 Py_ssize_t hr_last_line_end(PyObject *text, Py_ssize_t start, Py_ssize_t stop,
                             hr_ends ends);
+
+/* -- status.c --------------------------------------------------------------- */
+
+/* Return os.stat_result of an open file. */
+PyObject *hr_stat_result(hr_state *state, int fd);
+
+/* -- faces.c ---------------------------------------------------------------- */
+
+/* Return (fd, st_dev, st_mode, st_nlink, st_size); closes fd if that fails. */
+PyObject *hr_described(int fd, const hr_status *status);
 
 /* -- what module.c collects ------------------------------------------------- */
 

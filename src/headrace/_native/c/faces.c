@@ -5,7 +5,6 @@
    more than most of them take. */
 
 #include "core.h"
-#include "inline.h"
 
 #include <errno.h>
 
@@ -146,6 +145,19 @@ face_open_cached(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t 
     return PyLong_FromLong(hr_inline_open_cached(path, flags, resolve));
 }
 
+PyObject *
+hr_described(int fd, const hr_status *status)
+{
+    PyObject *result = Py_BuildValue("iKIKL", fd, (unsigned long long)status->device,
+                                     (unsigned int)status->mode,
+                                     (unsigned long long)status->links,
+                                     (long long)status->size);
+    if (result == NULL && fd >= 0) {
+        hr_inline_close(fd);
+    }
+    return result;
+}
+
 PyDoc_STRVAR(open_regular_doc, "open_regular($module, path, resolve, /)\n--\n\n"
                                "Open path for reading if the lookup is cached: (fd or "
                                "-errno, st_dev, st_mode, st_nlink, st_size).");
@@ -166,14 +178,7 @@ face_open_regular(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t
     }
     hr_status status = {0};
     int fd = hr_inline_open_regular(path, resolve, &status);
-    PyObject *result = Py_BuildValue("iKIKL", fd, (unsigned long long)status.device,
-                                     (unsigned int)status.mode,
-                                     (unsigned long long)status.links,
-                                     (long long)status.size);
-    if (result == NULL && fd >= 0) {
-        hr_inline_close(fd);
-    }
-    return result;
+    return hr_described(fd, &status);
 }
 
 /* Read all of the open file that status tells of, if it is a regular one of less than
@@ -213,17 +218,19 @@ face_read_file(PyObject *module, PyObject *const *args, Py_ssize_t count)
     if (check_count("read_file", count, 3) < 0) {
         return NULL;
     }
-    const char *path = path_of(args[0]);
-    if (path == NULL) {
-        return NULL;
-    }
     uint64_t resolve = as_resolve(args[1]);
     Py_ssize_t limit = PyLong_AsSsize_t(args[2]);
     if (PyErr_Occurred()) {
         return NULL;
     }
+    hr_path path;
+    int unfit = hr_path_set(&path, args[0]);
+    if (unfit != 0) {
+        return unfit < 0 ? NULL : PyLong_FromLong(-EAGAIN);
+    }
     hr_status status = {0};
-    int fd = hr_inline_open_regular(path, resolve, &status);
+    int fd = hr_inline_open_regular(path.name, resolve, &status);
+    hr_path_clear(&path);
     if (fd < 0) {
         return PyLong_FromLong(fd);
     }
@@ -244,6 +251,38 @@ face_read_file(PyObject *module, PyObject *const *args, Py_ssize_t count)
         return data;
     }
     return PyErr_Occurred() ? NULL : PyLong_FromLong(error);
+}
+
+PyDoc_STRVAR(status_cached_doc, "status_cached($module, path, flags, resolve, /)\n--\n\n"
+                                "Return os.stat_result of path if the lookup is cached; "
+                                "else -errno.");
+
+static PyObject *
+face_status_cached(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    if (check_count("status_cached", count, 3) < 0) {
+        return NULL;
+    }
+    int flags = as_int(args[1]);
+    uint64_t resolve = as_resolve(args[2]);
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
+    hr_path path;
+    int unfit = hr_path_set(&path, args[0]);
+    if (unfit != 0) {
+        return unfit < 0 ? NULL : PyLong_FromLong(-EAGAIN);
+    }
+    int fd = hr_inline_open_cached(path.name, flags, resolve);
+    hr_path_clear(&path);
+    if (fd < 0) {
+        return PyLong_FromLong(fd);
+    }
+    hr_state *state = hr_module_state(module);
+    PyObject *result = hr_stat_result(state, fd);
+    hr_inline_close(fd);
+    state->inline_calls++;
+    return result;
 }
 
 PyDoc_STRVAR(close_linked_doc, "close_linked($module, fd, /)\n--\n\n"
@@ -321,6 +360,8 @@ PyMethodDef hr_faces[] = {
      open_regular_doc},
     {"read_file", (PyCFunction)(void (*)(void))face_read_file, METH_FASTCALL,
      read_file_doc},
+    {"status_cached", (PyCFunction)(void (*)(void))face_status_cached, METH_FASTCALL,
+     status_cached_doc},
     {"close_linked", face_close_linked, METH_O, close_linked_doc},
     {"cached_kind", face_cached_kind, METH_O, cached_kind_doc},
     {"file_system_type", face_file_system_type, METH_O, file_system_type_doc},

@@ -80,6 +80,24 @@ hr_inline_read_last_at(int fd, void *buf, size_t n, int64_t offset)
     return read_vector(fd, iov, 2, offset);
 }
 
+/* Put the current directory and path, which is relative, into room. Returns 0, or a
+   negative errno. */
+int
+hr_inline_absolute(const char *path, char *room, size_t size)
+{
+    if (getcwd(room, size) == NULL) {
+        return -errno;
+    }
+    size_t have = strlen(room), more = strlen(path);
+    /* Outside the root of this process, getcwd(3) gives no path: "(unreachable)...". */
+    if (room[0] != '/' || have + 1 + more + 1 > size) {
+        return -ENAMETOOLONG;
+    }
+    room[have] = '/';
+    memcpy(room + have + 1, path, more + 1);
+    return 0;
+}
+
 /* Open path, for reading or with O_PATH, only if every step of the lookup is in the
    kernel's caches. Returns a descriptor or a negative errno. */
 int
@@ -196,6 +214,13 @@ intptr_t
 hr_inline_read_last_at(int fd, void *buf, size_t n, int64_t offset)
 {
     return hr_inline_read_at(fd, buf, n, offset);
+}
+
+int
+hr_inline_absolute(const char *path, char *room, size_t size)
+{
+    (void)path, (void)room, (void)size;
+    return -ENOSYS;
 }
 
 int

@@ -23,6 +23,7 @@ typedef struct {
 
 intptr_t hr_inline_read_at(int fd, void *buf, size_t n, int64_t offset);
 intptr_t hr_inline_read_last_at(int fd, void *buf, size_t n, int64_t offset);
+int hr_inline_absolute(const char *path, char *room, size_t size);
 int hr_inline_open_cached(const char *path, int flags, uint64_t resolve);
 int hr_inline_open_regular(const char *path, uint64_t resolve, hr_status *status);
 int hr_inline_status(int fd, hr_status *status);

@@ -1,7 +1,6 @@
 /* The module itself: its state, its types, what it is made from. */
 
 #include "core.h"
-#include "inline.h"
 #include "ring.h"
 
 static const char *const method_names[HR_NAMES] = {
@@ -13,6 +12,13 @@ static const char *const method_names[HR_NAMES] = {
     [HR_NAME_WRITE_WAIT] = "_write_wait",
     [HR_NAME_SEEK_NOW] = "_seek_now",
     [HR_NAME_SEEK_WAIT] = "_seek_wait",
+    [HR_NAME_CLOSE_NOW] = "_close_now",
+    [HR_NAME_CLOSE_WAIT] = "_close_wait",
+    [HR_NAME_DROPPED] = "_dropped",
+    [HR_NAME_LOCAL] = "local",
+    [HR_NAME_NOWAIT] = "nowait",
+    [HR_NAME_LAYERS] = "layers",
+    [HR_NAME_TURNS] = "_turns",
     [HR_NAME_MAY_READ] = "_may_read",
     [HR_NAME_HELD] = "held",
     [HR_NAME_THROW] = "throw",
@@ -71,6 +77,14 @@ make_constants(hr_state *state)
     }
     state->wait = PyObject_GetAttrString(typing, "WAIT");
     Py_DECREF(typing);
+    PyObject *os = PyImport_ImportModule("os");
+    state->fstat = os == NULL ? NULL : PyObject_GetAttrString(os, "fstat");
+    PyObject *result = os == NULL ? NULL : PyObject_GetAttrString(os, "stat_result");
+    Py_XDECREF(os);
+    state->stat_result = (PyTypeObject *)result;
+    if (state->fstat == NULL || result == NULL || !PyType_Check(result)) {
+        return -1;
+    }
     state->empty_bytes = PyBytes_FromStringAndSize(NULL, 0);
     state->empty_str = PyUnicode_FromStringAndSize(NULL, 0);
     state->zero = PyLong_FromLong(0);
@@ -114,6 +128,8 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->ring_type);
     Py_VISIT(state->operation_type);
     Py_VISIT(state->wait);
+    Py_VISIT(state->fstat);
+    Py_VISIT(state->stat_result);
     Py_VISIT(state->stop);
     return hr_ready_visit_free(state, visit, arg);
 }
@@ -130,6 +146,8 @@ module_clear(PyObject *module)
     Py_CLEAR(state->text_type);
     Py_CLEAR(state->ring_type);
     Py_CLEAR(state->operation_type);
+    Py_CLEAR(state->fstat);
+    Py_CLEAR(state->stat_result);
     Py_CLEAR(state->stop);
     hr_ready_clear_free(state);
     return 0;

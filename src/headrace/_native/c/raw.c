@@ -1,9 +1,11 @@
 /* What the core knows of an open descriptor: the base of the raw file.
 
-   Specified by py/raw.py. Attributes alone: what is done with them is in reader.c, and
-   in the Python methods of the subclass. */
+   Specified by py/raw.py. Attributes, and the ways in and out that cannot wait; what else
+   is done with them is in reader.c, and in the Python methods of the subclass. */
 
 #include "core.h"
+
+#include <errno.h>
 
 static PyObject *
 raw_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwargs))
@@ -24,6 +26,12 @@ raw_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwarg
     self->owed = Py_NewRef(state->empty_bytes);
     self->late = Py_NewRef(Py_None);
     self->turns = Py_NewRef(Py_None);
+    self->closefd = 1;
+    self->name = Py_NewRef(Py_None);
+    self->mode = Py_NewRef(Py_None);
+    self->device = Py_NewRef(Py_None);
+    self->executor = Py_NewRef(Py_None);
+    self->in_flight = Py_NewRef(Py_None);
     return (PyObject *)self;
 }
 
@@ -34,6 +42,11 @@ raw_traverse(hr_raw *self, visitproc visit, void *arg)
     Py_VISIT(self->owed);
     Py_VISIT(self->late);
     Py_VISIT(self->turns);
+    Py_VISIT(self->name);
+    Py_VISIT(self->mode);
+    Py_VISIT(self->device);
+    Py_VISIT(self->executor);
+    Py_VISIT(self->in_flight);
     return 0;
 }
 
@@ -43,6 +56,11 @@ raw_clear(hr_raw *self)
     Py_CLEAR(self->owed);
     Py_CLEAR(self->late);
     Py_CLEAR(self->turns);
+    Py_CLEAR(self->name);
+    Py_CLEAR(self->mode);
+    Py_CLEAR(self->device);
+    Py_CLEAR(self->executor);
+    Py_CLEAR(self->in_flight);
     return 0;
 }
 
@@ -56,6 +74,171 @@ raw_dealloc(hr_raw *self)
     Py_DECREF(type);
 }
 
+/* -- In and out, without waiting ----------------------------------------------- */
+
+/* Return whether an attribute is true, or -1 with an exception. */
+static int
+attribute_is_true(PyObject *obj, PyObject *name)
+{
+    PyObject *value = PyObject_GetAttr(obj, name);
+    if (value == NULL) {
+        return -1;
+    }
+    int yes = PyObject_IsTrue(value);
+    Py_DECREF(value);
+    return yes;
+}
+
+/* Return the record of a device, borrowed; NULL if there is none, perhaps with an
+   exception. */
+static PyObject *
+known_device(PyObject *devices, uint64_t number)
+{
+    PyObject *key = PyLong_FromUnsignedLongLong(number);
+    if (key == NULL) {
+        return NULL;
+    }
+    PyObject *device = PyDict_GetItemWithError(devices, key);
+    Py_DECREF(key);
+    return device;
+}
+
+/* Make the raw file over fd, a regular file on device that was opened for reading. */
+static PyObject *
+make_reading(PyTypeObject *type, int fd, int64_t size, Py_ssize_t limit, PyObject *path,
+             PyObject *mode, PyObject *device)
+{
+    hr_raw *self = (hr_raw *)raw_new(type, NULL, NULL);
+    if (self == NULL) {
+        return NULL;
+    }
+    PyObject **names = self->state->names;
+    int local = attribute_is_true(device, names[HR_NAME_LOCAL]);
+    int nowait = local < 0 ? -1 : attribute_is_true(device, names[HR_NAME_NOWAIT]);
+    if (nowait < 0) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    self->fd = fd;
+    self->closed = 0;
+    self->can_read = 1;
+    self->closes = (char)local;
+    self->inline_reads = (char)nowait;
+    self->inline_limit = limit;
+    self->position = 0;
+    self->size = size;
+    Py_SETREF(self->name, Py_NewRef(path));
+    Py_SETREF(self->mode, Py_NewRef(mode));
+    Py_SETREF(self->device, Py_NewRef(device));
+    return (PyObject *)self;
+}
+
+PyDoc_STRVAR(open_cached_doc,
+             "_open_cached($type, path, mode, flags, resolve, devices, limit, /)\n--\n\n"
+             "Open a regular file for reading if that cannot wait: the raw file; -errno "
+             "if it is not open; or what open_regular() gives.");
+
+static PyObject *
+raw_open_cached(PyObject *type, PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 6 || !PyDict_Check(args[4])) {
+        PyErr_SetString(PyExc_TypeError, "_open_cached expected 6 arguments, a dict among "
+                                         "them");
+        return NULL;
+    }
+    PyObject *given = args[0], *mode = args[1];
+    hr_state *state = hr_type_state((PyTypeObject *)type);
+    uint64_t resolve = PyLong_AsUnsignedLongLong(args[3]);
+    Py_ssize_t limit = PyLong_AsSsize_t(args[5]);
+    if (state == NULL || PyErr_Occurred()) {
+        return NULL;
+    }
+    hr_path path;
+    int unfit = hr_path_set(&path, given);
+    if (unfit != 0) {
+        return unfit < 0 ? NULL : PyLong_FromLong(-EAGAIN);
+    }
+    hr_status status = {0};
+    int fd = hr_inline_open_regular(path.name, resolve, &status);
+    hr_path_clear(&path);
+    state->inline_calls++;
+    if (fd < 0) {
+        return PyLong_FromLong(fd);
+    }
+    PyObject *device = known_device(args[4], status.device);
+    if (device == NULL || (status.mode & 0170000) != 0100000) {
+        if (PyErr_Occurred()) {
+            hr_inline_close(fd);
+            return NULL;
+        }
+        return hr_described(fd, &status);
+    }
+    Py_INCREF(device);
+    PyObject *raw = NULL;
+    /* Only now: where this way is not taken, os.open() raises it (PEP 578). */
+    if (PySys_Audit("open", "OsO", given, "r", args[2]) == 0) {
+        raw = make_reading((PyTypeObject *)type, fd, status.size, limit, given, mode,
+                           device);
+    }
+    Py_DECREF(device);
+    if (raw == NULL) {
+        hr_inline_close(fd);
+    }
+    return raw;
+}
+
+int
+hr_raw_close(hr_raw *self)
+{
+    if (self->closed || !self->closes || !self->closefd || self->can_write ||
+        self->in_flight != Py_None || self->late != Py_None ||
+        !PyBytes_CheckExact(self->owed) || PyBytes_GET_SIZE(self->owed) != 0) {
+        return 0;
+    }
+    /* Before the call: whatever it says, but that it did nothing, the number is gone. */
+    self->closed = 1;
+    int closed = hr_inline_close_linked(self->fd);
+    if (closed < 0) {
+        errno = -closed;
+        PyErr_SetFromErrnoWithFilenameObject(
+            PyExc_OSError, PyLong_Check(self->name) ? NULL : self->name);
+        return -1;
+    }
+    self->closed = (char)closed;
+    return closed;
+}
+
+/* -- Never closed ---------------------------------------------------------------- */
+
+static void
+raw_finalize(hr_raw *self)
+{
+    if (!self->closed && self->layers == 0) {
+        hr_call_dropped(self->state, (PyObject *)self);
+    }
+}
+
+/* Let obj see to it that it is collected without having been closed. */
+void
+hr_call_dropped(hr_state *state, PyObject *obj)
+{
+    PyObject *raised = PyErr_GetRaisedException();
+    PyObject *result = PyObject_CallMethodNoArgs(obj, state->names[HR_NAME_DROPPED]);
+    if (result == NULL) {
+        PyErr_WriteUnraisable(obj);
+    }
+    Py_XDECREF(result);
+    PyErr_SetRaisedException(raised);
+}
+
+/* -- The type ------------------------------------------------------------------- */
+
+static PyMethodDef raw_methods[] = {
+    {"_open_cached", (PyCFunction)(void (*)(void))raw_open_cached,
+     METH_FASTCALL | METH_CLASS, open_cached_doc},
+    {NULL},
+};
+
 static PyMemberDef raw_members[] = {
     {"_fd", Py_T_INT, offsetof(hr_raw, fd), 0, NULL},
     {"closed", Py_T_BOOL, offsetof(hr_raw, closed), 0, NULL},
@@ -67,6 +250,17 @@ static PyMemberDef raw_members[] = {
     {"_owed", Py_T_OBJECT_EX, offsetof(hr_raw, owed), 0, NULL},
     {"_late", Py_T_OBJECT_EX, offsetof(hr_raw, late), 0, NULL},
     {"_turns", Py_T_OBJECT_EX, offsetof(hr_raw, turns), 0, NULL},
+    {"_closes", Py_T_BOOL, offsetof(hr_raw, closes), 0, NULL},
+    {"closefd", Py_T_BOOL, offsetof(hr_raw, closefd), 0, NULL},
+    {"can_read", Py_T_BOOL, offsetof(hr_raw, can_read), 0, NULL},
+    {"can_write", Py_T_BOOL, offsetof(hr_raw, can_write), 0, NULL},
+    {"_special", Py_T_BOOL, offsetof(hr_raw, special), 0, NULL},
+    {"layers", Py_T_INT, offsetof(hr_raw, layers), 0, NULL},
+    {"name", Py_T_OBJECT_EX, offsetof(hr_raw, name), 0, NULL},
+    {"_mode", Py_T_OBJECT_EX, offsetof(hr_raw, mode), 0, NULL},
+    {"_device", Py_T_OBJECT_EX, offsetof(hr_raw, device), 0, NULL},
+    {"_executor", Py_T_OBJECT_EX, offsetof(hr_raw, executor), 0, NULL},
+    {"_in_flight", Py_T_OBJECT_EX, offsetof(hr_raw, in_flight), 0, NULL},
     {NULL},
 };
 
@@ -78,7 +272,9 @@ static PyType_Slot raw_slots[] = {
     {Py_tp_dealloc, raw_dealloc},
     {Py_tp_traverse, raw_traverse},
     {Py_tp_clear, raw_clear},
+    {Py_tp_finalize, raw_finalize},
     {Py_tp_members, raw_members},
+    {Py_tp_methods, raw_methods},
     {0, NULL},
 };
 

@@ -6,7 +6,6 @@
    left to Python, which finds what was read so far in the buffer. */
 
 #include "core.h"
-#include "inline.h"
 
 #include <string.h>
 

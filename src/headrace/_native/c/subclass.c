@@ -8,7 +8,7 @@
 #include "core.h"
 
 /* Names of the methods that are worth it. */
-static const char *const hot[] = {"read", "readline", "write", "seek"};
+static const char *const hot[] = {"read", "readline", "write", "seek", "close"};
 
 /* Give type its own descriptor for a method that it inherits from the core. */
 static int

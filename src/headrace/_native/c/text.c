@@ -9,6 +9,8 @@
 
 /* How many attributes are kept for the subclass; see text_members. */
 #define KEPT 25
+/* Which of them the buffer below is. */
+#define KEPT_BUFFER 3
 
 typedef struct {
     PyObject_HEAD
@@ -331,7 +333,7 @@ static PyMemberDef text_members[] = {
     KEEP("_ahead", 0),
     KEEP("_appends", 1),
     KEEP("_base", 2),
-    KEEP("_buffer", 3),
+    KEEP("_buffer", KEPT_BUFFER),
     KEEP("_decoded", 4),
     KEEP("_decoder", 5),
     KEEP("_encoder", 6),
@@ -424,6 +426,23 @@ text_clear(hr_text *self)
     return 0;
 }
 
+/* What is collected without having been closed warns, and is written. */
+static void
+text_finalize(hr_text *self)
+{
+    PyObject *buffer = self->kept[KEPT_BUFFER];
+    if (buffer == NULL) {
+        return;
+    }
+    if (PyObject_TypeCheck(buffer, self->state->buffer_type)) {
+        hr_raw *raw = ((hr_buffer *)buffer)->core_raw;
+        if (raw != NULL && raw->closed) {
+            return;
+        }
+    }
+    hr_call_dropped(self->state, (PyObject *)self);
+}
+
 static void
 text_dealloc(hr_text *self)
 {
@@ -447,6 +466,7 @@ static PyType_Slot text_slots[] = {
     {Py_tp_dealloc, text_dealloc},
     {Py_tp_traverse, text_traverse},
     {Py_tp_clear, text_clear},
+    {Py_tp_finalize, text_finalize},
     {Py_am_anext, text_anext},
     {Py_tp_members, text_members},
     {Py_tp_getset, text_getset},

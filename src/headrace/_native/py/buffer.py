@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from headrace._typing import WAIT, Wait
@@ -51,10 +52,21 @@ class Buffer:
     _want = 0
     _remembered = False
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, raw: Any = None, buffer_size: int = 0, window: int = -1) -> None:
+        """Stand on *raw*; reads of *window* bytes may then be answered, unless -1."""
         self._pending = []
         self._push = self._pending.append
+        if raw is None:
+            return
+        if buffer_size <= 0:
+            raise ValueError("invalid buffer size")
+        self.raw = raw
+        raw.layers = 1
+        # One turn for both: what is done with `raw` waits for the buffer.
+        self._turns = raw._turns
+        self._buffer_size = self._ahead = self._cold_ahead = buffer_size
+        if window >= 0:
+            self._limit = 0
 
     async def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
         """Move the position; within what is buffered at no cost.
@@ -76,7 +88,36 @@ class Buffer:
             return await self._seek_wait(offset, whence)
         return position
 
+    async def close(self) -> None:
+        """Write what is buffered and close the file; closing twice does nothing.
+
+        Raises:
+            OSError: Of the last write. The file is closed all the same.
+
+        Cancellation: the file is written and closed first.
+        """
+        if self._close_now() is WAIT:
+            await self._close_wait()
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._close_now() is WAIT:
+            await self._close_wait()
+
+    def __del__(self) -> None:
+        # (__init__ may have failed before there was anything to close.)
+        if hasattr(self, "raw"):
+            self._dropped()
+
     if TYPE_CHECKING:
-        # What the subclass offers: one attempt without waiting, and the coroutine.
+        # What the subclass offers: one attempt without waiting, and the coroutine; and
+        # what is done with a file that was not closed before it is collected.
         def _seek_now(self, offset: int, whence: int) -> int | Wait: ...
         async def _seek_wait(self, offset: int, whence: int) -> int: ...
+        def _close_now(self) -> Wait | None: ...
+        async def _close_wait(self) -> None: ...
+        def _dropped(self) -> None: ...

@@ -162,6 +162,26 @@ def open_cached(path: bytes, flags: int, resolve: int = 0) -> int:
     return call(path, flags, resolve | RESOLVE_CACHED)
 
 
+_ENCODING = sys.getfilesystemencoding()
+_ENCODE_ERRORS = sys.getfilesystemencodeerrors()
+
+
+def absolute(path: str | bytes) -> bytes | None:
+    """Return *path* as the kernel takes it, from the root on; None if it cannot be."""
+    try:
+        name = path.encode(_ENCODING, _ENCODE_ERRORS) if isinstance(path, str) else path
+    except UnicodeEncodeError:
+        return None
+    if b"\0" in name:
+        return None
+    if name.startswith(b"/"):
+        return name
+    try:
+        return os.getcwdb() + b"/" + name
+    except OSError:
+        return None
+
+
 # statx(2), Linux 4.11: what is known of the file, without asking its server.
 _AT_EMPTY_PATH = 0x1000
 _AT_STATX_DONT_SYNC = 0x4000
@@ -193,11 +213,11 @@ def open_regular(path: bytes, resolve: int) -> tuple[int, int, int, int, int]:
     return fd, status.st_dev, status.st_mode, status.st_nlink, status.st_size
 
 
-def read_file(path: bytes, resolve: int, limit: int) -> bytes | int:
+def read_file(path: str | bytes, resolve: int, limit: int) -> bytes | int:
     """Open *path* as `open_cached` does, read all of it, and close it.
 
     Args:
-        path: Without a NUL byte.
+        path: A path, made absolute first.
         resolve: `RESOLVE_*` flags beside `RESOLVE_CACHED`.
         limit: The file is read if it is a regular one of fewer bytes.
 
@@ -207,7 +227,10 @@ def read_file(path: bytes, resolve: int, limit: int) -> bytes | int:
         caller: of a file that has no name any more, whose closing may wait; or of a
         FIFO, whose writer has been let in.
     """
-    fd, _, mode, links, size = open_regular(path, resolve)
+    name = absolute(path)
+    if name is None:
+        return -errno.EAGAIN
+    fd, _, mode, links, size = open_regular(name, resolve)
     if fd < 0 or not links or stat.S_ISFIFO(mode):
         return fd
     try:
@@ -223,6 +246,31 @@ def read_file(path: bytes, resolve: int, limit: int) -> bytes | int:
         return -errno.EAGAIN
     counters.inline_calls += 1
     return data
+
+
+def status_cached(path: str | bytes, flags: int, resolve: int) -> os.stat_result | int:
+    """Return stat(2) of *path*, or lstat(2), if the lookup is cached.
+
+    Args:
+        path: A path, made absolute first.
+        flags: O_PATH, and O_NOFOLLOW for lstat(2).
+        resolve: `RESOLVE_*` flags beside `RESOLVE_CACHED`; by them the path has to be
+            kept on file systems whose fstat(2) waits for nothing.
+
+    Returns:
+        The status, or the negative errno of `open_cached`.
+    """
+    name = absolute(path)
+    if name is None:
+        return -errno.EAGAIN
+    fd = open_cached(name, flags, resolve)
+    if fd < 0:
+        return fd
+    counters.inline_calls += 1
+    try:
+        return os.fstat(fd)
+    finally:
+        os.close(fd)
 
 
 def close_linked(fd: int) -> bool:

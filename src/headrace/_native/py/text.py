@@ -229,6 +229,11 @@ class Text:
         self._has_lines = False
         return left
 
+    def __del__(self) -> None:
+        # (__init__ may have failed before there was anything to close.)
+        if hasattr(self, "_buffer"):
+            self._dropped()
+
     if TYPE_CHECKING:
         # What the subclass offers: one attempt without waiting, and the coroutine.
         def _read_now(self, size: int | None) -> str | Wait: ...
@@ -237,3 +242,4 @@ class Text:
         async def _readline_wait(self, size: int) -> str: ...
         def _write_now(self, text: str) -> int | Wait: ...
         async def _write_wait(self, text: str) -> int: ...
+        def _dropped(self) -> None: ...

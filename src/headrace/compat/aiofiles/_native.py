@@ -112,7 +112,7 @@ def _sync_raw(raw: AsyncFileIO) -> io.FileIO:
     if not isinstance(raw.name, int):
         sync.name = raw.name
     raw.closefd = False
-    raw.close_now()
+    raw.close_blocking()
     return sync
 
 
