@@ -42,6 +42,8 @@ class SteppedEngine:
         stepped = cls()
         for user in ("engine._threads", "files._oneshot"):
             monkeypatch.setattr(f"headrace.{user}.workers", lambda lane: stepped)
+        # Native threads cannot be stepped.
+        only_python(monkeypatch)
         return stepped
 
     def submit(self, job: Callable[[], object]) -> None:
@@ -64,6 +66,11 @@ class SteppedEngine:
             self.run_all()
             await asyncio.sleep(0)
         return task.result()
+
+
+def only_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have each job call its Python function, where a test has changed something."""
+    monkeypatch.setattr("headrace.engine._described._table", {})
 
 
 class RunningJob:
@@ -123,6 +130,7 @@ def nothing_inline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("headrace.engine._inline._root", UNKNOWN)
     for user in ("_opening", "_oneshot"):
         monkeypatch.setattr(f"headrace.files.{user}.device_of", lambda fd, status: slow)
+        monkeypatch.setattr(f"headrace.files.{user}.known_device", lambda status: slow)
 
 
 # -- A raw file -----------------------------------------------------------------

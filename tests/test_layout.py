@@ -30,8 +30,8 @@ LOOPLESS_LAYERS = ("_native", "engine", "files", "fs", "remote")
 TWINS = "_native.py."
 # C files that have no Python twin: the module itself, the Python functions over those
 # that hold no PyObject, and the ring (see the design); and the other way round.
-C_ONLY = {"faces", "module", "path", "ring", "ring_face", "status", "subclass"}
-PY_ONLY = {"workers"}
+C_ONLY = {"calls", "faces", "module", "path", "ring", "ring_face", "status", "subclass"}
+PY_ONLY: set[str] = set()
 
 
 # -- Reading the tree -----------------------------------------------------------

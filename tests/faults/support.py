@@ -22,8 +22,9 @@ from typing import Any
 
 import pytest
 
-from headrace._platform import worker_limit
+from headrace._settings import settings
 from headrace.engine import Lane, current_engine
+from headrace.files import _calls
 
 BOUND_S = 10.0
 """How long anything may take here. A machine of CI can be slow; a hang is longer."""
@@ -49,10 +50,21 @@ async def turns(count: int) -> None:
 # -- Counting --
 
 
+#: What a loop's engine has as long as the loop lives; tests/conftest.py counts these.
+OF_THE_LOOP = {"anon_inode:[eventfd]", "anon_inode:[io_uring]"}
+
+
 def descriptors() -> set[str]:
-    """Return the numbers of the open descriptors of this process."""
+    """Return the numbers of this process's open descriptors, less those of the loop."""
     fds = set(os.listdir("/proc/self/fd"))
-    return {fd for fd in fds if os.path.exists(f"/proc/self/fd/{fd}") or _open(fd)}
+    return {fd for fd in fds if _open(fd) and _target(fd) not in OF_THE_LOOP}
+
+
+def _target(fd: str) -> str:
+    try:
+        return os.readlink(f"/proc/self/fd/{fd}")
+    except OSError:
+        return ""
 
 
 def _open(fd: str) -> bool:
@@ -84,7 +96,7 @@ async def saturated(lane: Lane = Lane.WORK) -> AsyncIterator[Callable[[], None]]
     """
     release = threading.Event()
     busy = threading.Semaphore(0)
-    limit = worker_limit()
+    limit = settings().max_workers
 
     def occupy() -> None:
         busy.release()
@@ -94,6 +106,22 @@ async def saturated(lane: Lane = Lane.WORK) -> AsyncIterator[Callable[[], None]]
         asyncio.ensure_future(current_engine().run(occupy, lane=lane))
         for _ in range(limit)
     ]
+    # Native threads read from a pipe that nobody writes to.
+    reading, writing = os.pipe()
+    native: list[Any] = []
+    if current_engine().name != "threads":
+        native = [
+            current_engine().submit(_calls.read_once, reading, 1, -1, lane=lane)
+            for _ in range(limit)
+        ]
+
+    def let_go() -> None:
+        nonlocal writing
+        release.set()
+        if writing >= 0:
+            os.close(writing)
+            writing = -1
+
     try:
         taken = 0
 
@@ -101,13 +129,16 @@ async def saturated(lane: Lane = Lane.WORK) -> AsyncIterator[Callable[[], None]]
             nonlocal taken
             while busy.acquire(blocking=False):
                 taken += 1
-            return taken == limit
+            return taken == limit and all(job.begun for job in native)
 
         await until(all_busy, "not all worker threads are busy")
-        yield release.set
+        yield let_go
     finally:
-        release.set()
+        let_go()
         await asyncio.gather(*tasks)
+        for job in native:
+            await current_engine().outcome(job)
+        os.close(reading)
 
 
 # -- Other processes --

@@ -71,6 +71,7 @@ def test_fork_with_jobs_in_flight_leaves_the_parent_alone(tmp_path: Path) -> Non
         import asyncio, os, sys, threading
         import headrace
         from headrace.engine import current_engine
+        from headrace.files import _calls
 
         folder = sys.argv[1]
 
@@ -82,6 +83,14 @@ def test_fork_with_jobs_in_flight_leaves_the_parent_alone(tmp_path: Path) -> Non
             release = threading.Event()
             stuck = [
                 asyncio.ensure_future(current_engine().run(release.wait, 20))
+                for _ in range(40)
+            ]
+            # Native threads have a pool of their own.
+            reading, writing = os.pipe()
+            stuck_too = [
+                asyncio.ensure_future(
+                    current_engine().run(_calls.read_once, reading, 1, -1)
+                )
                 for _ in range(40)
             ]
             queued = asyncio.ensure_future(use("queued"))
@@ -99,8 +108,10 @@ def test_fork_with_jobs_in_flight_leaves_the_parent_alone(tmp_path: Path) -> Non
             assert os.waitstatus_to_exitcode(status) == 0
             assert sorted(os.listdir(folder)) == ["child"]
             release.set()
+            os.close(writing)
             await queued
             assert all(await asyncio.gather(*stuck))
+            assert not any(await asyncio.gather(*stuck_too))
 
         asyncio.run(main())
         print(sorted(os.listdir(folder)))

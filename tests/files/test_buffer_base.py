@@ -25,7 +25,14 @@ from headrace._errors import os_error
 from headrace._stats import stats
 from headrace._typing import WAIT
 from headrace.files import _calls
-from tests.fakes import RunningJob, ScriptedRaw, SteppedEngine, begun, turns
+from tests.fakes import (
+    RunningJob,
+    ScriptedRaw,
+    SteppedEngine,
+    begun,
+    only_python,
+    turns,
+)
 from tests.files.support import is_open, raw_file, slow
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pread")
@@ -296,6 +303,7 @@ async def test_close_and_what_is_pending_are_one_job(
 async def test_close_whose_writing_fails_raises_and_closes(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    only_python(monkeypatch)
     monkeypatch.setattr(_calls, "write_all", lambda *args: (0, os_error(errno.ENOSPC)))
     file = await open_file(path, "r+b")
     fd = file.fileno()

@@ -26,7 +26,7 @@ from headrace import (
 from headrace._settings import INLINE_LIMIT
 from headrace.engine import opens_inline
 from headrace.files import _calls
-from tests.fakes import RunningJob, SteppedEngine, begun, turns
+from tests.fakes import RunningJob, SteppedEngine, begun, only_python, turns
 from tests.files.support import async_outcome, outcome
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="FIFOs, modes")
@@ -335,6 +335,7 @@ async def test_full_disk_is_an_error_with_the_files_name(call: Call) -> None:
 async def test_write_that_fails_in_the_middle_says_so(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    only_python(monkeypatch)
     monkeypatch.setattr(
         _calls, "write_all", lambda fd, data, offset: (0, OSError(5, "disk"))
     )

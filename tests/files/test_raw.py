@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from headrace import AsyncFileIO, UnsupportedOperation
 from headrace import open as open_file
 from headrace.files import _calls, _raw
-from tests.fakes import SteppedEngine, begun, turns
+from tests.fakes import SteppedEngine, begun, only_python, turns
 from tests.files.support import (
     async_outcome,
     fast,
@@ -408,6 +408,7 @@ async def test_error_at_an_offset_has_the_files_name(
     def fail(*args: Any) -> Any:
         raise OSError(errno.EIO, "disk")
 
+    only_python(monkeypatch)
     monkeypatch.setattr(os, "pread", fail)
     async with raw_file(path, "rb", slow()) as file:
         with pytest.raises(OSError, match="disk") as caught:

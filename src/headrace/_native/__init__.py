@@ -30,6 +30,9 @@ __all__ = [
     "RESOLVE_NO_XDEV",
     "SCRATCH_SIZE",
     "Buffer",
+    "Call",
+    "CallWorkers",
+    "Completions",
     "Operation",
     "Raw",
     "Reader",
@@ -73,11 +76,15 @@ if not TYPE_CHECKING and os.environ.get("HEADRACE_NATIVE") != "0":
         counters.core = _core.counts
 
 if TYPE_CHECKING:
-    from headrace._native._core import Operation, Ring
+    from headrace._native._core import Call, CallWorkers, Completions, Operation, Ring
 else:
     # No twin: None without the core, or where it was built without io_uring.
     Ring = getattr(_core, "Ring", None) if NATIVE else None
     Operation = getattr(_core, "Operation", None) if NATIVE else None
+    # Likewise, where it was built without native threads.
+    Call = getattr(_core, "Call", None) if NATIVE else None
+    CallWorkers = getattr(_core, "CallWorkers", None) if NATIVE else None
+    Completions = getattr(_core, "Completions", None) if NATIVE else None
 
 # One or the other, never some of both: they share their objects' attributes.
 if not TYPE_CHECKING and NATIVE:

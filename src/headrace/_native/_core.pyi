@@ -1,6 +1,6 @@
-"""What the extension has and no twin: the ring. The rest is typed by `py/`."""
+"""What has no twin: the ring and the native threads. The rest is typed by `py/`."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 class Operation:
     """One operation of a ring: what it does, and its outcome."""
@@ -92,3 +92,88 @@ class Ring:
     def close(self, timeout: float = 1.0, /) -> bool: ...
     def forget(self) -> None: ...
     def same_owner(self) -> bool: ...
+
+class Call:
+    """One call of a native thread; a base for jobs."""
+
+    READ_ONCE: ClassVar[int]
+    READ_FULL: ClassVar[int]
+    READ_TO_END: ClassVar[int]
+    READ_FILE: ClassVar[int]
+    WRITE_ALL: ClassVar[int]
+    WRITE_CLOSE: ClassVar[int]
+    WRITE_SYNC: ClassVar[int]
+    WRITE_FILE: ClassVar[int]
+    OPEN: ClassVar[int]
+    CLOSE: ClassVar[int]
+    FSYNC: ClassVar[int]
+    FDATASYNC: ClassVar[int]
+    FTRUNCATE: ClassVar[int]
+    STAT: ClassVar[int]
+    FSTAT: ClassVar[int]
+    ACCESS: ClassVar[int]
+    RENAME: ClassVar[int]
+    LINK: ClassVar[int]
+    SYMLINK: ClassVar[int]
+    UNLINK: ClassVar[int]
+    MKDIR: ClassVar[int]
+    RMDIR: ClassVar[int]
+    SPECIAL: ClassVar[int]
+    TOO_LARGE: ClassVar[int]
+
+    @property
+    def completed(self) -> bool: ...
+    @property
+    def begun(self) -> bool: ...
+    @property
+    def withdrawn(self) -> bool: ...
+    @property
+    def discards(self) -> bool: ...
+    @property
+    def errno(self) -> int: ...
+    @property
+    def count(self) -> int: ...
+    def start(
+        self,
+        workers: CallWorkers,
+        completions: Completions,
+        lane: int,
+        keep: object,
+        kind: int,
+        fd: int,
+        path: bytes | None,
+        path2: bytes | None,
+        buffer: Any,
+        size: int,
+        offset: int,
+        flags: int,
+        mode: int,
+        /,
+    ) -> bool: ...
+    def withdraw(self) -> bool: ...
+    def abandon(self) -> bool: ...
+    def data(self) -> bytes: ...
+    def take_descriptor(self) -> int: ...
+    def drop(self) -> None: ...
+    def status(self) -> tuple[int | float, ...]: ...
+    def brief(self) -> tuple[int, int, int, int]: ...
+
+class CallWorkers:
+    """Threads that make calls without the GIL, in two lanes."""
+
+    def __init__(self, limit: int, waiting_limit: int, idle_timeout: float) -> None: ...
+    def configure(
+        self, limit: int, waiting_limit: int, idle_timeout: float, /
+    ) -> None: ...
+    def threads(self, lane: int, /) -> int: ...
+    def forget(self) -> None: ...
+
+class Completions:
+    """Where calls go when they are complete; an eventfd tells of them."""
+
+    def __init__(self, fd: int, /) -> None: ...
+    @property
+    def in_flight(self) -> int: ...
+    def reap(self) -> list[Call]: ...
+    def wait(self, timeout: int, /) -> None: ...
+    def forget(self) -> None: ...

@@ -5,12 +5,13 @@ Knows descriptors, offsets and buffers. Knows nothing of files, modes or encodin
 
 from headrace.engine._budget import WINDOW, WINDOW_OPERATIONS, budget
 from headrace.engine._hosts import running_loop_key
-from headrace.engine._inflight import Job
+from headrace.engine._inflight import Job, Operation
 from headrace.engine._inline import (
     UNKNOWN,
     Device,
     Status,
     device_of,
+    known_device,
     known_devices,
     learn,
     learn_root,
@@ -45,6 +46,7 @@ __all__ = [
     "Job",
     "Lane",
     "Limiter",
+    "Operation",
     "Shield",
     "Status",
     "budget",
@@ -54,6 +56,7 @@ __all__ = [
     "device_of",
     "engine_choice",
     "host_name",
+    "known_device",
     "known_devices",
     "learn",
     "learn_root",

@@ -10,9 +10,27 @@ from __future__ import annotations
 import contextvars
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from headrace._typing import Signal
+
+
+class Operation(Protocol):
+    """What is in flight, whichever engine does it; `Job` says what each means."""
+
+    @property
+    def signal(self) -> Signal | None: ...
+    @property
+    def completed(self) -> bool: ...
+    @property
+    def withdrawn(self) -> bool: ...
+    @property
+    def discards(self) -> bool: ...
+    def withdraw(self) -> bool: ...
+    def abandon(self) -> bool: ...
+    def drop_result(self) -> None: ...
+    def outcome(self) -> Any: ...
+    def leftover(self) -> Any: ...
 
 
 class Job:
@@ -26,6 +44,7 @@ class Job:
         "_deliver",
         "_discard",
         "_func",
+        "_keep",
         "_settling",
         "completed",
         "error",
@@ -41,7 +60,10 @@ class Job:
         signal: Signal,
         deliver: Callable[[Job], None],
         discard: Callable[[Any], object] | None = None,
+        keep: object = None,
     ) -> None:
+        # What the call uses and does not name: the owner of a descriptor.
+        self._keep = keep
         self._func: Callable[..., Any] | None = func
         self._args = args
         self._context = contextvars.copy_context()
@@ -82,6 +104,7 @@ class Job:
     def _forget_call(self) -> None:
         self._func = None
         self._args = ()
+        self._keep = None
 
     @property
     def discards(self) -> bool:
@@ -128,3 +151,7 @@ class Job:
         finally:
             # The traceback holds this frame, and so the error: break the cycle.
             self.error = None
+
+    def leftover(self) -> Any:
+        """Return the result of a completed job that was given up; None if it failed."""
+        return None if self.error is not None else self.result

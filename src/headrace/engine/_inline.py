@@ -85,7 +85,7 @@ UNKNOWN = Device(local=False, nowait=False)
 _devices: dict[int, Device] = {}
 
 
-def device_of(fd: int, status: os.stat_result) -> Device:
+def device_of(fd: int, status: Status | os.stat_result) -> Device:
     """Return what is known of the device that the open *fd* is on; looks if need be.
 
     May wait on a network file system: call it from a worker.
@@ -102,6 +102,12 @@ def device_of(fd: int, status: os.stat_result) -> Device:
         _devices[status.st_dev] = device
     learn_root()
     return device
+
+
+def known_device(status: Status | os.stat_result) -> Device | None:
+    """Return what is known of the device of an open file, without looking."""
+    # Nothing, as long as it is not known whether paths can be opened inline.
+    return _devices.get(status.st_dev) if _root is not None else None
 
 
 def known_devices() -> dict[int, Device]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import os
 import threading
+from collections.abc import Callable
 
 from headrace._native import Workers
 from headrace._settings import Settings, on_change, settings
@@ -47,10 +48,15 @@ def _limit(lane: Lane, chosen: Settings) -> int:
     return chosen.max_workers if lane is Lane.WORK else chosen.max_waiting
 
 
+#: Tell how many threads of a lane there are besides Python's.
+counted: list[Callable[[Lane], int]] = []
+
+
 def threads_alive(lane: Lane) -> int:
     """Return how many threads of *lane* are alive."""
     pool = _lanes.get(lane)
-    return pool.threads if pool is not None else 0
+    threads = pool.threads if pool is not None else 0
+    return threads + sum(count(lane) for count in counted)
 
 
 def _resize(chosen: Settings) -> None:

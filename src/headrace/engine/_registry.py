@@ -8,14 +8,18 @@ import os
 import threading
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from headrace import _native
 from headrace._settings import Engine as Wanted
 from headrace._settings import Settings, on_change, settings, source
 from headrace._typing import Host
 from headrace.engine._channel import Channel
 from headrace.engine._hosts import new_host, running_loop_key
 from headrace.engine._threads import ThreadsEngine, wait_for_effects
+
+if TYPE_CHECKING:
+    from headrace.engine._workers import Completed
 
 Engine = ThreadsEngine
 
@@ -25,12 +29,14 @@ _log = logging.getLogger("headrace")
 class Place:
     """What one running loop has: its host, its channel and its engine."""
 
-    __slots__ = ("__weakref__", "_channel", "engine", "host")
+    __slots__ = ("__weakref__", "_channel", "engine", "host", "sources")
 
     def __init__(self, host: Host) -> None:
         self.host = host
         self.engine: Engine | None = None
         self._channel: Channel | None = None
+        #: What is attached to the channel, by engine: it stays when the engine goes.
+        self.sources: dict[Wanted, Any] = {}
 
     def channel(self) -> Channel | None:
         """Return the loop's channel, made when first needed; None if it has none."""
@@ -93,6 +99,44 @@ def _make_threads(place: Place) -> Engine:
     return ThreadsEngine(place.host)
 
 
+def _make_workers(place: Place) -> Engine:
+    # Not at the top: it needs the C core.
+    from headrace.engine._workers import WorkersEngine
+
+    # The place holds its engine: the other way round only weakly, so that what the
+    # loop has is given back with the loop and not when cycles are collected.
+    seen = weakref.ref(place)
+
+    def completed() -> Completed | None:
+        known = seen()
+        return None if known is None else _completed(known)
+
+    return WorkersEngine(place.host, completed)
+
+
+def _completed(place: Place) -> Completed | None:
+    """Return where the calls of a loop complete to; None if it cannot be woken."""
+    found: Completed | None = place.sources.get(Wanted.WORKERS)
+    if found is None:
+        channel = place.channel()
+        if channel is not None:
+            from headrace.engine._workers import Completed
+
+            found = place.sources[Wanted.WORKERS] = Completed(channel.fd)
+            channel.attach(found)
+    return found
+
+
+def _no_workers() -> str:
+    if _native.Call is None:
+        return (
+            f"needs the C core: {_native.NATIVE_REASON}"
+            if not _native.NATIVE
+            else "needs Linux"
+        )
+    return "" if hasattr(os, "eventfd") else "needs eventfd(2)"
+
+
 def _not_built() -> str:
     return "is not available in this build"
 
@@ -101,9 +145,12 @@ def _not_built() -> str:
 #: `NotImplementedError` leaves the loop to the next.
 _CHOICES: dict[Wanted, tuple[_Maker, _Obstacle]] = {
     Wanted.URING: (_make_threads, _not_built),
-    Wanted.WORKERS: (_make_threads, _not_built),
+    Wanted.WORKERS: (_make_workers, _no_workers),
     Wanted.THREADS: (_make_threads, str),
 }
+
+#: Engines that are used only where they are asked for.
+_NOT_BY_ITSELF = {Wanted.URING, Wanted.WORKERS}
 
 #: What has been said already, so that it is said once.
 _said: set[str] = set()
@@ -115,6 +162,8 @@ def _candidates() -> list[tuple[Wanted, str]]:
     why = source("engine")
     found: list[tuple[Wanted, str]] = []
     for name, (_, obstacle) in _CHOICES.items():
+        if wanted is Wanted.AUTO and name in _NOT_BY_ITSELF:
+            continue
         if wanted is not Wanted.AUTO and list(_CHOICES).index(name) < list(
             _CHOICES
         ).index(wanted):

@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeVar
 from headrace._stats import counters
 from headrace._typing import Host, Signal
 from headrace.engine._budget import budget
-from headrace.engine._inflight import Job
+from headrace.engine._inflight import Job, Operation
 from headrace.engine._lanes import Lane, workers
 from headrace.engine._limits import Limited
 from headrace.engine._shield import Shield, current_shield
@@ -24,7 +24,12 @@ from headrace.engine._shield import Shield, current_shield
 T = TypeVar("T")
 
 #: Jobs that change something and are running; the exit waits for them.
-_effects: set[Job] = set()
+_effects: set[Operation] = set()
+
+
+def operation_ended(job: Operation) -> None:
+    """Note that *job* is complete: the exit need not wait for it."""
+    _effects.discard(job)
 
 
 class ThreadsEngine:
@@ -40,7 +45,7 @@ class ThreadsEngine:
         self._finished: deque[Job] = deque()
         self._signalled = False
         #: Jobs that wait for a token of a limiter, or have one; and their lanes.
-        self._limited: dict[Job, tuple[Limited, Lane]] = {}
+        self._limited: dict[Operation, tuple[Limited, Lane]] = {}
 
     # -- Jobs ---------------------------------------------------------------
 
@@ -52,6 +57,7 @@ class ThreadsEngine:
         on_cancel: Literal["abandon", "finish"] = "abandon",
         discard: Callable[[T], object] | None = None,
         executor: Executor | None = None,
+        keep: object = None,
     ) -> T:
         """Run ``func(*args)`` as one job, in one hop.
 
@@ -66,6 +72,7 @@ class ThreadsEngine:
             discard: Takes, in a worker thread, the result that nobody waits for.
             executor: Runs the job instead of headrace's threads; or a `Limited`,
                 which has it wait for a token first.
+            keep: What has to live until the call has come back, besides *args*.
 
         Returns:
             What *func* returns.
@@ -75,18 +82,20 @@ class ThreadsEngine:
         """
         if budget.strict:
             await self.host.check()
-        job = self.submit(func, *args, lane=lane, discard=discard, executor=executor)
+        job = self.submit(
+            func, *args, lane=lane, discard=discard, executor=executor, keep=keep
+        )
         result: T = await self.outcome(job, on_cancel)
         return result
 
     async def outcome(
-        self, job: Job, on_cancel: Literal["abandon", "finish"] = "abandon"
+        self, job: Operation, on_cancel: Literal["abandon", "finish"] = "abandon"
     ) -> Any:
         """Wait for a submitted *job*; see `run`.
 
         If that is cancelled, the job is `withdrawn`, `completed`, or in flight.
         """
-        if self._limited and job in self._limited:
+        if self._limited and isinstance(job, Job) and job in self._limited:
             await self._admit(job)
         if on_cancel == "finish":
             _effects.add(job)
@@ -94,8 +103,10 @@ class ThreadsEngine:
                 # It may be so quick that it was taken off before it was put on.
                 _effects.discard(job)
         finish = on_cancel == "finish"
+        signal = job.signal
+        assert signal is not None
         try:
-            await self.wait(job.signal, job.withdraw if finish else None)
+            await self.wait(signal, job.withdraw if finish else None)
         except self._cancelled:
             if job.withdrawn or job.withdraw():
                 _effects.discard(job)
@@ -104,9 +115,13 @@ class ThreadsEngine:
                 try:
                     if finish:
                         with Shield():
-                            await self.wait(job.signal)
+                            await self.wait(signal)
                 finally:
                     self._give_up(job)
+            raise
+        except GeneratorExit:
+            # The coroutine is dropped, perhaps with its loop: nobody will wait.
+            self._give_up(job)
             raise
         budget.renew()
         return job.outcome()
@@ -118,14 +133,15 @@ class ThreadsEngine:
         lane: Lane = Lane.WORK,
         discard: Callable[[Any], object] | None = None,
         executor: Executor | None = None,
-    ) -> Job:
+        keep: object = None,
+    ) -> Operation:
         """Start a job without waiting for it; `outcome(job)` then does.
 
         One that has to wait for a token begins only there.
         """
         counters.engine_jobs += 1
         counters.hops += 1
-        job = Job(func, args, self.host.signal(), self._deliver, discard)
+        job = Job(func, args, self.host.signal(), self._deliver, discard, keep)
         if isinstance(executor, Limited):
             self._limited[job] = executor, lane
         else:
@@ -147,13 +163,13 @@ class ThreadsEngine:
             shield.note(error)
         _start(job, lane, place.executor)
 
-    def _give_token_back(self, job: Job) -> None:
+    def _give_token_back(self, job: Operation) -> None:
         """On the loop's thread, once *job* has run or will not run."""
         held = self._limited.pop(job, None)
         if held is not None:
             held[0].release(job)
 
-    def _give_up(self, job: Job) -> None:
+    def _give_up(self, job: Operation) -> None:
         """Leave *job* to itself; a result that is here already goes to a worker."""
         if job.abandon() and job.discards:
             workers(Lane.WORK).submit(job.drop_result)

@@ -1,7 +1,8 @@
 """The blocking system calls that the jobs of files consist of.
 
 Plain functions over descriptors, run in a worker; each is one job. EINTR is
-retried by `os` itself (PEP 475). Knows no file object and no event loop.
+retried by `os` itself (PEP 475). Knows no file object and no event loop. At the end
+stands how native threads do the same.
 """
 
 from __future__ import annotations
@@ -9,8 +10,16 @@ from __future__ import annotations
 import os
 import select
 import stat
+from typing import Any
 
 from headrace._typing import ReadableBuffer, WriteableBuffer
+from headrace.engine._described import (
+    Answer,
+    Request,
+    error_of,
+    natively,
+    read_bytes,
+)
 
 #: Linux moves at most 0x7ffff000 bytes in one call, read(2) and write(2).
 MAX_TRANSFER = 0x7FFFF000  # bytes
@@ -90,10 +99,11 @@ def read_up_to(fd: int, size: int, offset: int) -> bytes:
     return b"".join(pieces) if len(pieces) > 1 else pieces[0]
 
 
-def read_to_end(fd: int, offset: int) -> bytes:
+def read_to_end(fd: int, offset: int, expected: int = 0) -> bytes:
     """Read all there is from *offset* (or the position, if -1) on.
 
     Until the kernel says end of file, whatever st_size is: files of /proc have none.
+    Native threads are given room for *expected* bytes, which is only ever a hint.
     """
     # One byte more than the size: a short answer is then the end of the file.
     piece = _remaining(fd, offset) + 1
@@ -162,3 +172,50 @@ def write_and_close(fd: int, data: ReadableBuffer, offset: int) -> OSError | Non
     except OSError as closing:
         return error or closing
     return error
+
+
+# -- By native threads ------------------------------------------------------------
+
+#: Beyond this, room is not made before it is known what the file has.
+_MOST_ROOM = 64 * 1024 * 1024  # bytes
+
+
+def _reading(kind: str, fd: int, size: int, offset: int) -> tuple[Request, Any] | None:
+    if not 0 <= size <= _MOST_ROOM:
+        return None
+    return Request(kind, fd, size=size, offset=offset), ()
+
+
+def _read_once(fd: int, size: int, offset: int) -> tuple[Request, Any] | None:
+    return _reading("READ_ONCE", fd, size, offset)
+
+
+def _read_up_to(fd: int, size: int, offset: int) -> tuple[Request, Any] | None:
+    return _reading("READ_FULL", fd, size, offset)
+
+
+def _read_to_end(fd: int, offset: int, expected: int = 0) -> tuple[Request, Any] | None:
+    return Request("READ_TO_END", fd, size=max(0, expected), offset=offset), ()
+
+
+def _write_all(fd: int, data: ReadableBuffer, offset: int) -> tuple[Request, Any]:
+    return Request("WRITE_ALL", fd, buffer=data, offset=offset), ()
+
+
+def _written(answer: Answer, _: Any) -> tuple[int, OSError | None]:
+    return answer.count, error_of(answer)
+
+
+def _write_and_close(fd: int, data: ReadableBuffer, offset: int) -> tuple[Request, Any]:
+    return Request("WRITE_CLOSE", fd, buffer=data, offset=offset), ()
+
+
+def _closed(answer: Answer, _: Any) -> OSError | None:
+    return error_of(answer)
+
+
+natively(read_once, _read_once, read_bytes)
+natively(read_up_to, _read_up_to, read_bytes)
+natively(read_to_end, _read_to_end, read_bytes)
+natively(write_all, _write_all, _written)
+natively(write_and_close, _write_and_close, _closed)

@@ -250,8 +250,9 @@ class FileDescriptor(DescriptorJobs):
                 raise
             return b"".join(pieces)
         if self._position < 0:
-            return await self._read_owned(_calls.read_to_end, self._fd, -1)
-        data = await self._run(_calls.read_to_end, self._fd, self._position)
+            return await self._read_owned(_calls.read_to_end, self._fd, -1, self._size)
+        left = self._size - self._position
+        data = await self._run(_calls.read_to_end, self._fd, self._position, left)
         self._position += len(data)
         return data
 

@@ -11,7 +11,7 @@ from concurrent.futures import Executor
 from typing import Any, Literal, TypeVar
 
 from headrace._native import Raw
-from headrace.engine import Device, Job, Lane, budget, current_engine
+from headrace.engine import Device, Lane, Operation, budget, current_engine
 from headrace.files._mode import Mode
 
 T = TypeVar("T")
@@ -28,14 +28,14 @@ class DescriptorJobs(Raw):
     _device: Device
     _executor: Executor | None
     #: Calls that use the descriptor, also those whose task was cancelled meanwhile.
-    _in_flight: set[Job] | None
+    _in_flight: set[Operation] | None
 
     # Of the class, because few files ever have others: opening has to be quick.
 
     #: What a cancelled read took from a file that cannot seek back, or the look for
     #: a FIFO's writer.
     _stash = b""
-    _late: Job | None
+    _late: Operation | None
 
     async def _run(
         self,
@@ -50,12 +50,13 @@ class DescriptorJobs(Raw):
         if budget.due:
             await engine.host.check()
         job = engine.submit(
-            self._call,
-            call,
+            self._job(call),
             *args,
             lane=lane,
             discard=discard,
             executor=self._executor,
+            # This object, and so its descriptor, stays open until the call is back.
+            keep=self,
         )
         if self._in_flight is None:
             self._in_flight = set()
@@ -73,17 +74,16 @@ class DescriptorJobs(Raw):
                 self._in_flight -= {left for left in self._in_flight if left.completed}
         return result
 
-    def _call(self, call: Callable[..., T], *args: Any) -> T:
-        # A bound method, so that the job keeps this object, and so its descriptor,
-        # open until the call has come back.
-        return call(*args)
+    def _job(self, call: Callable[..., T]) -> Callable[..., T]:
+        """Return what the job of *call* consists of."""
+        return call
 
     async def _read_owned(
         self, call: Callable[..., bytes], *args: Any, lane: Lane = Lane.WORK
     ) -> bytes:
         """Run a read that moves the kernel's position: its bytes may not get lost."""
         engine = current_engine()
-        job = engine.submit(self._call, call, *args, lane=lane, executor=self._executor)
+        job = engine.submit(call, *args, lane=lane, executor=self._executor, keep=self)
         try:
             data: bytes = await engine.outcome(job)
         except BlockingIOError:
@@ -101,8 +101,9 @@ class DescriptorJobs(Raw):
         if self._late is not None:
             await self._wait_for(self._late)
             job, self._late = self._late, None
-            if job.error is None and job.result:
-                put_back(job.result)
+            data = job.leftover()
+            if data:
+                put_back(data)
 
     async def _wait_for_calls(self) -> None:
         """Wait until no call uses the descriptor."""
@@ -111,7 +112,7 @@ class DescriptorJobs(Raw):
             await self._wait_for(job)
             self._in_flight.discard(job)
 
-    async def _wait_for(self, job: Job) -> None:
+    async def _wait_for(self, job: Operation) -> None:
         # Looks again and again, because the job may have been begun in a loop that
         # is gone; that only happens after a cancellation.
         engine = current_engine()

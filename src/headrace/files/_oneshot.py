@@ -7,21 +7,35 @@ import stat
 import sys
 from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from headrace import _native
+from headrace._platform import O_PATH
 from headrace._stats import counters
 from headrace._typing import WAIT, ReadableBuffer, StrOrBytesPath, Wait
 from headrace.engine import (
     UNKNOWN,
     Lane,
+    Status,
     budget,
     current_engine,
     device_of,
+    known_device,
     limits,
     open_elsewhere,
+    opens_inline,
     read_for_good,
+    status_of,
     workers,
+)
+from headrace.engine._described import (
+    Answer,
+    Request,
+    check,
+    is_special,
+    is_too_large,
+    natively,
+    path_name,
 )
 from headrace.files import _calls
 from headrace.files._mode import Mode, parse_mode
@@ -109,7 +123,8 @@ async def _read(
     if isinstance(data, int):
         data = await _read_given(data)
     if data is None:
-        return await current_engine().run(_read_job, path, convert)
+        found = await current_engine().run(_read_job, path, convert)
+        return await _converted(found, convert) if isinstance(found, _Found) else found
     # Only now: where this way is not taken, os.open() raises the event (PEP 578).
     sys.audit("open", path, "r", READ_FLAGS)
     return convert(data)
@@ -161,7 +176,7 @@ def _read_cached(fd: int, size: int) -> bytes | None:
     return data if data is not None and len(data) == size else None
 
 
-def _read_job(path: str | bytes, convert: Callable[[bytes], T]) -> T | Wait:
+def _read_job(path: str | bytes, convert: Callable[[bytes], T]) -> T | Wait | _Found:
     check_path(path)
     if may_wait(path):
         return WAIT
@@ -176,6 +191,73 @@ def _read_job(path: str | bytes, convert: Callable[[bytes], T]) -> T | Wait:
     finally:
         os.close(fd)
     return convert(data)
+
+
+class _Found(NamedTuple):
+    """What a native thread found: the contents, or the open file if it is large."""
+
+    data: bytes
+    opened: Descriptor | None
+
+
+def _read_natively(
+    path: str | bytes, convert: Callable[[bytes], T]
+) -> tuple[Request, Any] | None:
+    name = path_name(path)
+    if name is None or not opens_inline():
+        return None  # Nothing is known yet: somebody has to look.
+    sys.audit("open", path, None, READ_FLAGS)
+    try:
+        seen = status_of(path)
+    except FileNotFoundError:
+        seen = None
+    # With room for all of it, it need not be copied; a hint, as all sizes are.
+    size = seen.st_size if seen is not None and stat.S_ISREG(seen.st_mode) else 0
+    return Request("READ_FILE", path=name, size=size), path
+
+
+def _read_by_native(answer: Answer, path: str | bytes) -> Wait | _Found:
+    if is_special(answer):
+        return WAIT
+    if not is_too_large(answer):
+        check(answer, (path,))
+    status = Status._make(answer.brief())
+    if known_device(status) is None:
+        workers(Lane.WORK).submit(partial(_learn_device, path))
+    if not is_too_large(answer):
+        return _Found(answer.data(), None)
+    return _Found(b"", Descriptor(answer.take_descriptor(), status, UNKNOWN))
+
+
+natively(_read_job, _read_natively, _read_by_native)
+
+
+def _learn_device(path: str | bytes) -> None:
+    try:
+        fd = os.open(path, READ_FLAGS | O_PATH)
+    except OSError:
+        return
+    try:
+        device_of(fd, os.fstat(fd))
+    finally:
+        os.close(fd)
+
+
+async def _converted(found: _Found, convert: Callable[[bytes], T]) -> T:
+    """Read what is left to be read, and convert it: not here if that takes long."""
+    data, opened = found
+    if opened is not None:
+        data = await current_engine().run(
+            _calls.read_to_end, opened.fd, 0, opened.status.st_size, keep=opened
+        )
+        # After a cancellation, it is closed by its last user.
+        if _native.close_linked(opened.fd):
+            opened.hand_over()
+        else:
+            workers(Lane.WORK).submit(opened.close)
+    if len(data) <= limits.inline or convert is _same:
+        return convert(data)
+    return await current_engine().run(convert, data)
 
 
 def _same(data: bytes) -> bytes:
@@ -254,7 +336,7 @@ async def append_text(
 
 async def _write_buffer(file: StrOrBytesPath, data: ReadableBuffer, mode: str) -> int:
     with _calls.source_view(data) as source:
-        await _write(os.fspath(file), lambda: source, parse_mode(mode))
+        await _write(os.fspath(file), source, parse_mode(mode))
         return len(source)
 
 
@@ -264,31 +346,58 @@ async def _write_str(file: StrOrBytesPath, data: str, form: TextForm, mode: str)
     path = os.fspath(file)
     if len(data) <= limits.inline:
         encoded = form.encode(data)
-        await _write(path, lambda: encoded, parse_mode(mode))
+        await _write(path, encoded, parse_mode(mode))
     else:
         await _write(path, lambda: form.encode(data), parse_mode(mode))
     return len(data)
 
 
-async def _write(
-    path: str | bytes, make: Callable[[], ReadableBuffer], mode: Mode
-) -> None:
+#: What is written, or what makes it in the job.
+Source: TypeAlias = ReadableBuffer | Callable[[], ReadableBuffer]
+
+
+async def _write(path: str | bytes, source: Source, mode: Mode) -> None:
     run = current_engine().run
-    if await run(_write_job, path, make, mode, on_cancel="finish") is WAIT:
+    if await run(_write_job, path, source, mode, on_cancel="finish") is WAIT:
         async with open_file(path, mode.raw) as special:
-            await special.write(make())
+            await special.write(_made(source))
 
 
-def _write_job(
-    path: str | bytes, make: Callable[[], ReadableBuffer], mode: Mode
-) -> Wait | None:
+def _made(source: Source) -> ReadableBuffer:
+    return source() if callable(source) else source
+
+
+def _write_job(path: str | bytes, source: Source, mode: Mode) -> Wait | None:
     check_path(path)
     if may_wait(path):
         return WAIT
-    data = make()
+    data = _made(source)
     fd = os.open(path, mode.flags, 0o666)
     error = _calls.write_and_close(fd, data, -1)
     if error is not None:
         error.filename = path
         raise error
     return None
+
+
+def _write_natively(
+    path: str | bytes, source: Source, mode: Mode
+) -> tuple[Request, Any] | None:
+    name = path_name(path)
+    if name is None or callable(source):
+        return None
+    sys.audit("open", path, None, mode.flags)
+    flags = mode.flags
+    return Request(
+        "WRITE_FILE", path=name, buffer=source, flags=flags, mode=0o666
+    ), path
+
+
+def _written_natively(answer: Answer, path: str | bytes) -> Wait | None:
+    if is_special(answer):
+        return WAIT
+    check(answer, (path,))
+    return None
+
+
+natively(_write_job, _write_natively, _written_natively)

@@ -21,12 +21,22 @@ from headrace._native import Raw
 from headrace._platform import IS_LINUX, O_NONBLOCK
 from headrace._typing import Opener, StrOrBytesPath
 from headrace.engine import (
+    UNKNOWN,
     Device,
     Lane,
     Status,
     current_engine,
     device_of,
+    known_device,
     open_for_reading,
+)
+from headrace.engine._described import (
+    Answer,
+    Request,
+    check,
+    is_special,
+    natively,
+    path_name,
 )
 from headrace.files._mode import Mode, parse_mode
 
@@ -78,9 +88,14 @@ async def open_descriptor(
     opened = await engine.run(
         _open_job, file, mode, opener, discard=_discard, executor=executor
     )
-    if opened is not None:
-        return opened
-    return await _open_special(file, mode)
+    if opened is None:
+        return await _open_special(file, mode)
+    if opened.device is UNKNOWN:
+        # The first file there that a native thread opened, which does not look.
+        opened.device = await engine.run(
+            device_of, opened.fd, opened.status, keep=opened
+        )
+    return opened
 
 
 def open_inline(
@@ -124,6 +139,33 @@ def _open_job(
     if may_wait(path):
         return None
     return describe(os.open(path, mode.flags, 0o666), file)
+
+
+def _open_natively(
+    file: StrOrBytesPath, mode: Mode, opener: Opener | None
+) -> tuple[Request, Any] | None:
+    path = os.fspath(file)
+    name = path_name(path)
+    if opener is not None or name is None:
+        return None
+    sys.audit("open", path, None, mode.flags)
+    return Request("OPEN", path=name, flags=mode.flags, mode=0o666), (path, file)
+
+
+def _opened_natively(answer: Answer, names: tuple[Any, Any]) -> Descriptor | None:
+    path, file = names
+    if is_special(answer):
+        return None
+    check(answer, (path,))
+    status = Status._make(answer.brief())
+    fd = answer.take_descriptor()
+    if stat.S_ISDIR(status.st_mode):
+        os.close(fd)
+        raise os_error(errno.EISDIR, file)
+    return Descriptor(fd, status, known_device(status) or UNKNOWN)
+
+
+natively(_open_job, _open_natively, _opened_natively)
 
 
 def _call_opener(opener: Opener, file: Any, mode: Mode) -> int:

@@ -101,9 +101,14 @@ def twin(
         **kwargs: Any,
     ) -> T:
         del loop
-        call = functools.partial(func, *args, **kwargs)
+        call = functools.partial(func, **kwargs) if kwargs else func
         return await current_engine().run(
-            call, lane=lane, on_cancel=on_cancel, discard=discard, executor=executor
+            call,
+            *args,
+            lane=lane,
+            on_cancel=on_cancel,
+            discard=discard,
+            executor=executor,
         )
 
     functools.update_wrapper(run, func)

@@ -14,6 +14,7 @@ import threading
 import weakref
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
+from functools import partial
 from types import TracebackType
 from typing import Any, AnyStr, Final, Generic, NamedTuple, TypeVar
 
@@ -150,12 +151,14 @@ class _RemovedWhenClosed(AsyncFileIO):
 
     remove: Callable[[], object]
 
-    def _call(self, call: Callable[..., Any], *args: Any) -> Any:
+    def _job(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        return partial(self._and_remove, call) if self.closed else call
+
+    def _and_remove(self, call: Callable[..., Any], *args: Any) -> Any:
         try:
-            return super()._call(call, *args)
+            return call(*args)
         finally:
-            if self.closed:
-                self.remove()
+            self.remove()
 
     def close_blocking(self) -> None:
         """Close and remove the file, synchronously."""

@@ -76,6 +76,9 @@ typedef struct {
     PyTypeObject *text_type;
     PyTypeObject *ring_type;       /* NULL where there is no io_uring */
     PyTypeObject *operation_type;  /* likewise */
+    PyTypeObject *call_type;       /* the three of calls.c; NULL without workers.c */
+    PyTypeObject *call_workers_type;
+    PyTypeObject *completions_type;
     PyObject *wait;                /* headrace._typing.WAIT */
     PyObject *fstat;               /* os.fstat */
     PyTypeObject *stat_result;     /* os.stat_result */
@@ -265,6 +268,7 @@ extern PyType_Spec hr_operation_spec;
 extern PyMethodDef hr_faces[];
 extern PyMethodDef hr_lines_faces[];
 
+int hr_calls_add(PyObject *module, hr_state *state);
 int hr_ready_visit_free(hr_state *state, visitproc visit, void *arg);
 void hr_ready_clear_free(hr_state *state);
 

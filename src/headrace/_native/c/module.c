@@ -103,7 +103,8 @@ module_exec(PyObject *module)
     if (make_constants(state) < 0 || add_types(module, state) < 0) {
         return -1;
     }
-    if (PyModule_AddFunctions(module, hr_lines_faces) < 0) {
+    if (PyModule_AddFunctions(module, hr_lines_faces) < 0 ||
+        hr_calls_add(module, state) < 0) {
         return -1;
     }
     return PyModule_AddIntConstant(module, "RESOLVE_CACHED", HR_RESOLVE_CACHED) < 0 ||
@@ -127,6 +128,9 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->text_type);
     Py_VISIT(state->ring_type);
     Py_VISIT(state->operation_type);
+    Py_VISIT(state->call_type);
+    Py_VISIT(state->call_workers_type);
+    Py_VISIT(state->completions_type);
     Py_VISIT(state->wait);
     Py_VISIT(state->fstat);
     Py_VISIT(state->stat_result);
@@ -148,6 +152,9 @@ module_clear(PyObject *module)
     Py_CLEAR(state->operation_type);
     Py_CLEAR(state->fstat);
     Py_CLEAR(state->stat_result);
+    Py_CLEAR(state->call_type);
+    Py_CLEAR(state->call_workers_type);
+    Py_CLEAR(state->completions_type);
     Py_CLEAR(state->stop);
     hr_ready_clear_free(state);
     return 0;

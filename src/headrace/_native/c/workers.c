@@ -1,0 +1,752 @@
+/* Threads that make system calls which may wait, bounded, reused, ended when idle.
+
+   Beside py/workers.py, whose threads run Python functions: these run what hr_kind
+   lists, without the GIL, and hand a job back by a list and an eventfd. No PyObject, no
+   event loop, no policy; `calls.c` makes Python types of these. */
+
+#if defined(__linux__) && !defined(_GNU_SOURCE)
+#  define _GNU_SOURCE
+#endif
+
+#include "workers.h"
+
+#if HR_HAS_WORKERS
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Linux moves at most this many bytes in one call, read(2) and write(2). */
+#define MAX_TRANSFER ((size_t)0x7FFFF000)
+/* A file whose size is not known is read in pieces from this size on, bytes. */
+#define FIRST_PIECE ((size_t)64 * 1024)
+#define LARGEST_PIECE ((size_t)8 * 1024 * 1024)
+/* What HR_READ_FILE reads of a file that the caller had no room for: beyond this, the
+   copy that it takes would keep the loop waiting. Bytes. */
+#define LARGEST_COPY ((size_t)256 * 1024)
+/* The stack of a thread, bytes: it needs a few hundred, and libc some more. */
+#define STACK_SIZE ((size_t)128 * 1024)
+
+/* -- The calls ---------------------------------------------------------------- */
+
+/* Return result, or the negative errno where it is -1. */
+static inline int64_t
+answer(int64_t result)
+{
+    return result < 0 ? -(int64_t)errno : result;
+}
+
+/* Read up to size bytes at offset, or at the descriptor's position if that is -1.
+   Returns the count or a negative errno. */
+static int64_t
+read_some(int fd, char *buf, size_t size, int64_t offset)
+{
+    size_t most = size < MAX_TRANSFER ? size : MAX_TRANSFER;
+    ssize_t n;
+    do {
+        n = offset < 0 ? read(fd, buf, most) : pread(fd, buf, most, offset);
+    } while (n < 0 && errno == EINTR);
+    return answer(n);
+}
+
+/* Return where the byte after the first `done` ones is; -1 stays -1. */
+static inline int64_t
+advanced(int64_t offset, size_t done)
+{
+    return offset < 0 ? -1 : offset + (int64_t)done;
+}
+
+static int
+read_once(hr_work *work)
+{
+    int64_t n = read_some(work->fd, work->buf, work->size, work->offset);
+    if (n < 0) {
+        return (int)n;
+    }
+    work->count = (size_t)n;
+    return 0;
+}
+
+/* Fill buf, up to the end of the file. Returns 1 if that was met, 0 if buf is full, or a
+   negative errno. */
+static int
+fill(hr_work *work)
+{
+    while (work->count < work->size) {
+        int64_t n = read_some(work->fd, work->buf + work->count,
+                              work->size - work->count,
+                              advanced(work->offset, work->count));
+        if (n <= 0) {
+            return n < 0 ? (int)n : 1;
+        }
+        work->count += (size_t)n;
+    }
+    return 0;
+}
+
+static int
+read_full(hr_work *work)
+{
+    int end = fill(work);
+    return end < 0 ? end : 0;
+}
+
+/* Make room for more in extra, which has `room` bytes. Returns the room that there is
+   then, or 0 without memory. */
+static size_t
+grow_extra(hr_work *work, size_t room)
+{
+    size_t more = work->count + work->extra_size;
+    more = more < FIRST_PIECE ? FIRST_PIECE : more > LARGEST_PIECE ? LARGEST_PIECE : more;
+    char *larger = realloc(work->extra, room + more);
+    if (larger == NULL) {
+        return 0;
+    }
+    work->extra = larger;
+    return room + more;
+}
+
+/* Read what is left after buf was filled. Returns 0 or a negative errno. */
+static int
+read_extra(hr_work *work)
+{
+    /* Mostly there is nothing: a byte tells. */
+    char first;
+    int64_t n = read_some(work->fd, &first, 1, advanced(work->offset, work->count));
+    if (n <= 0) {
+        return (int)n;
+    }
+    size_t room = grow_extra(work, 0);
+    if (room == 0) {
+        return -ENOMEM;
+    }
+    work->extra[0] = first;
+    work->extra_size = 1;
+    for (;;) {
+        if (work->extra_size == room && (room = grow_extra(work, room)) == 0) {
+            return -ENOMEM;
+        }
+        int64_t at = advanced(work->offset, work->count + work->extra_size);
+        n = read_some(work->fd, work->extra + work->extra_size, room - work->extra_size,
+                      at);
+        if (n <= 0) {
+            return (int)n;
+        }
+        work->extra_size += (size_t)n;
+    }
+}
+
+static int
+read_to_end(hr_work *work)
+{
+    int end = fill(work);
+    return end == 0 ? read_extra(work) : end < 0 ? end : 0;
+}
+
+/* Write all of buf, continuing after short writes. Returns 0 or a negative errno; count
+   says how far it came. */
+static int
+write_all(hr_work *work)
+{
+    while (work->count < work->size) {
+        size_t left = work->size - work->count;
+        size_t most = left < MAX_TRANSFER ? left : MAX_TRANSFER;
+        const char *from = work->buf + work->count;
+        ssize_t n;
+        if (work->offset < 0) {
+            n = write(work->fd, from, most);
+        }
+        else {
+            n = pwrite(work->fd, from, most, advanced(work->offset, work->count));
+        }
+        if (n < 0) {
+            if (errno == EINTR) {
+                continue;
+            }
+            return -errno;
+        }
+        work->count += (size_t)n;
+    }
+    return 0;
+}
+
+/* Close fd. Returns 0 or a negative errno; fd is closed all the same, close(2). */
+static int
+close_fd(int fd)
+{
+    return close(fd) == 0 || errno == EINTR ? 0 : -errno;
+}
+
+static int
+sync_fd(int fd, int data_only)
+{
+    int result;
+    do {
+        result = data_only ? fdatasync(fd) : fsync(fd);
+    } while (result < 0 && errno == EINTR);
+    return (int)answer(result);
+}
+
+/* Tell whether opening path may wait for ever: a FIFO, a device. */
+static int
+may_wait(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) == 0 &&
+           (S_ISFIFO(status.st_mode) || S_ISCHR(status.st_mode));
+}
+
+/* Open path as os.open() does. Returns the descriptor, HR_SPECIAL or a negative errno. */
+static int
+open_path(hr_work *work)
+{
+    /* What must not exist is no FIFO. */
+    if ((work->flags & O_EXCL) == 0 && may_wait(work->path)) {
+        return HR_SPECIAL;
+    }
+    int fd;
+    do {
+        fd = open(work->path, work->flags | O_CLOEXEC, (mode_t)work->mode);
+    } while (fd < 0 && errno == EINTR);
+    return (int)answer(fd);
+}
+
+static int
+open_and_look(hr_work *work)
+{
+    int fd = open_path(work);
+    if (fd < 0) {
+        return fd;
+    }
+    if (fstat(fd, &work->status) != 0) {
+        int error = -errno;
+        close(fd);
+        return error;
+    }
+    work->descriptor = fd;
+    return 0;
+}
+
+static int
+write_file(hr_work *work)
+{
+    work->fd = open_path(work);
+    if (work->fd < 0) {
+        return work->fd;
+    }
+    int error = write_all(work);
+    int closing = close_fd(work->fd);
+    return error < 0 ? error : closing;
+}
+
+/* Read all of an open file of which the caller knew no size, into extra. Returns 0 or a
+   negative errno. */
+static int
+read_unknown(hr_work *work)
+{
+    size_t size = (size_t)work->status.st_size;
+    /* A byte more, to be told of the end by a short read; /proc knows no sizes. */
+    size = size > 0 ? size + 1 : FIRST_PIECE;
+    work->extra = malloc(size);
+    if (work->extra == NULL) {
+        return -ENOMEM;
+    }
+    while (work->extra_size < size) {
+        int64_t n = read_some(work->fd, work->extra + work->extra_size,
+                              size - work->extra_size, -1);
+        if (n <= 0) {
+            return (int)n;
+        }
+        work->extra_size += (size_t)n;
+        if (work->extra_size == size) {
+            size = grow_extra(work, size);
+            if (size == 0) {
+                return -ENOMEM;
+            }
+        }
+    }
+    return 0;
+}
+
+static int
+read_file(hr_work *work)
+{
+    work->flags = O_RDONLY;
+    int error = open_and_look(work);
+    if (error < 0) {
+        return error;
+    }
+    work->fd = work->descriptor;
+    work->offset = -1;
+    if (work->size > 0) {
+        error = read_to_end(work);
+    }
+    else if (work->status.st_size > (off_t)LARGEST_COPY) {
+        return HR_TOO_LARGE;
+    }
+    else {
+        error = read_unknown(work);
+    }
+    work->descriptor = -1;
+    int closing = close_fd(work->fd);
+    return error < 0 ? error : closing;
+}
+
+/* Repeat a call that returns 0, or -1 with errno, while a signal interrupts it. */
+#define RETRIED(call)                                                                  \
+    do {                                                                               \
+        result = (call);                                                               \
+    } while (result < 0 && errno == EINTR)
+
+/* The calls that take names and return nothing. Returns 0 or a negative errno. */
+static int
+change_names(hr_work *work)
+{
+    int result = -1;
+    errno = ENOSYS;
+    switch (work->kind) {
+    case HR_ACCESS: RETRIED(access(work->path, (int)work->mode)); break;
+    case HR_RENAME: RETRIED(rename(work->path, work->path2)); break;
+    case HR_LINK: RETRIED(link(work->path, work->path2)); break;
+    case HR_SYMLINK: RETRIED(symlink(work->path, work->path2)); break;
+    case HR_UNLINK: RETRIED(unlink(work->path)); break;
+    case HR_MKDIR: RETRIED(mkdir(work->path, (mode_t)work->mode)); break;
+    case HR_RMDIR: RETRIED(rmdir(work->path)); break;
+    default: break;
+    }
+    return (int)answer(result);
+}
+
+static int
+look(hr_work *work)
+{
+    int result;
+    if (work->kind == HR_FSTAT) {
+        RETRIED(fstat(work->fd, &work->status));
+    }
+    else {
+        RETRIED(fstatat(AT_FDCWD, work->path, &work->status, work->flags));
+    }
+    return (int)answer(result);
+}
+
+/* Do the job. Returns what its error is. */
+static int
+perform(hr_work *work)
+{
+    int result;
+    switch (work->kind) {
+    case HR_READ_ONCE: return read_once(work);
+    case HR_READ_FULL: return read_full(work);
+    case HR_READ_TO_END: return read_to_end(work);
+    case HR_READ_FILE: return read_file(work);
+    case HR_WRITE_ALL: return write_all(work);
+    case HR_WRITE_CLOSE:
+        result = write_all(work);
+        /* Closed whatever happened; the first error counts. */
+        return result < 0 ? (void)close_fd(work->fd), result : close_fd(work->fd);
+    case HR_WRITE_SYNC:
+        result = write_all(work);
+        return result < 0 ? result : sync_fd(work->fd, work->flags);
+    case HR_WRITE_FILE: return write_file(work);
+    case HR_OPEN: return open_and_look(work);
+    case HR_CLOSE: return close_fd(work->fd);
+    case HR_FSYNC: return sync_fd(work->fd, 0);
+    case HR_FDATASYNC: return sync_fd(work->fd, 1);
+    case HR_FTRUNCATE:
+        RETRIED(ftruncate(work->fd, work->offset));
+        return (int)answer(result);
+    case HR_STAT:
+    case HR_FSTAT: return look(work);
+    default: return change_names(work);
+    }
+}
+
+/* -- Handing back ------------------------------------------------------------- */
+
+/* Undo what came of a job that nobody wants: close what it opened. */
+void
+hr_work_drop(hr_work *work)
+{
+    if (work->descriptor >= 0) {
+        close(work->descriptor);
+        work->descriptor = -1;
+    }
+}
+
+/* Put a job that is done where its owner reaps it. It is not touched afterwards: it may
+   be gone. */
+static void
+deliver(hr_work *work)
+{
+    hr_inbox *inbox = work->inbox;
+    int before = atomic_fetch_or(&work->state, HR_STATE_DONE);
+    if (before & HR_STATE_ABANDONED) {
+        hr_work_drop(work);
+    }
+    struct hr_work *head = atomic_load_explicit(&inbox->head, memory_order_relaxed);
+    do {
+        work->next = head;
+        /* Pairs with the exchange in hr_inbox_reap. */
+    } while (!atomic_compare_exchange_weak_explicit(
+        &inbox->head, &head, work, memory_order_release, memory_order_relaxed));
+    if (head == NULL) {
+        uint64_t one = 1;
+        ssize_t written;
+        do {
+            written = write(inbox->fd, &one, sizeof(one));
+        } while (written < 0 && errno == EINTR);
+    }
+    /* The last look at the inbox. Pairs with hr_inbox_settle. */
+    atomic_fetch_sub_explicit(&inbox->in_flight, 1, memory_order_release);
+}
+
+/* Take all jobs that are complete: a list by `next`, the first done first; or NULL. */
+hr_work *
+hr_inbox_reap(hr_inbox *inbox)
+{
+    hr_work *latest =
+        atomic_exchange_explicit(&inbox->head, NULL, memory_order_acquire);
+    hr_work *first = NULL;
+    while (latest != NULL) {
+        hr_work *earlier = latest->next;
+        latest->next = first;
+        first = latest;
+        latest = earlier;
+    }
+    return first;
+}
+
+/* Wait for threads that are just leaving: all jobs have been reaped. */
+void
+hr_inbox_settle(hr_inbox *inbox)
+{
+    while (atomic_load_explicit(&inbox->in_flight, memory_order_acquire) > 0) {
+        sched_yield();
+    }
+}
+
+/* -- The pool ----------------------------------------------------------------- */
+
+/* Threads of one kind, and the jobs that wait for them. Guarded by the pool's lock. */
+typedef struct {
+    hr_work *first;        /* the queue, oldest first */
+    hr_work *last;
+    int queued;            /* its length */
+    int threads;           /* alive, or being started */
+    int idle;              /* of them waiting for a job */
+    int limit;             /* the most threads */
+    pthread_cond_t wake;   /* there is a job, or the pool ends */
+} lane;
+
+struct hr_pool {
+    pthread_mutex_t lock;
+    lane lanes[HR_LANES];
+    double idle_timeout;   /* seconds that a thread stays without work */
+    int ending;            /* the owner is gone: threads end when there is no work */
+    int users;             /* the owner and the threads; the last one frees it */
+    atomic_int forgotten;  /* this process is a fork: no thread is here */
+};
+
+/* What a new thread is told. */
+typedef struct {
+    hr_pool *pool;
+    lane *lane;
+} assignment;
+
+/* Return a new pool without threads, or NULL without memory. */
+hr_pool *
+hr_pool_new(int limit, int waiting_limit, double idle_timeout)
+{
+    hr_pool *pool = calloc(1, sizeof(*pool));
+    if (pool == NULL) {
+        return NULL;
+    }
+    pthread_condattr_t clock;
+    pthread_condattr_init(&clock);
+    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+    pthread_mutex_init(&pool->lock, NULL);
+    for (int i = 0; i < HR_LANES; i++) {
+        pthread_cond_init(&pool->lanes[i].wake, &clock);
+    }
+    pthread_condattr_destroy(&clock);
+    pool->lanes[HR_LANE_WORK].limit = limit;
+    pool->lanes[HR_LANE_WAIT].limit = waiting_limit;
+    pool->idle_timeout = idle_timeout;
+    pool->users = 1;
+    return pool;
+}
+
+/* Give up one use of the pool, whose lock is held and is released. */
+static void
+release(hr_pool *pool)
+{
+    int left = --pool->users;
+    pthread_mutex_unlock(&pool->lock);
+    if (left > 0) {
+        return;
+    }
+    for (int i = 0; i < HR_LANES; i++) {
+        pthread_cond_destroy(&pool->lanes[i].wake);
+    }
+    pthread_mutex_destroy(&pool->lock);
+    free(pool);
+}
+
+/* End the pool: jobs that were submitted are still done. Does not wait. */
+void
+hr_pool_free(hr_pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    pool->ending = 1;
+    for (int i = 0; i < HR_LANES; i++) {
+        pthread_cond_broadcast(&pool->lanes[i].wake);
+    }
+    release(pool);
+}
+
+/* Leave the pool to the parent, in a forked child. The lock may be held by a thread that
+   does not exist here, so the memory stays as it is, and allocated. */
+void
+hr_pool_forget(hr_pool *pool)
+{
+    atomic_store(&pool->forgotten, 1);
+}
+
+void
+hr_pool_configure(hr_pool *pool, int limit, int waiting_limit, double idle_timeout)
+{
+    pthread_mutex_lock(&pool->lock);
+    pool->lanes[HR_LANE_WORK].limit = limit;
+    pool->lanes[HR_LANE_WAIT].limit = waiting_limit;
+    pool->idle_timeout = idle_timeout;
+    /* Who waits begins anew, with the new time. */
+    for (int i = 0; i < HR_LANES; i++) {
+        pthread_cond_broadcast(&pool->lanes[i].wake);
+    }
+    pthread_mutex_unlock(&pool->lock);
+}
+
+/* Return how many threads of a lane are alive. */
+int
+hr_pool_threads(hr_pool *pool, hr_lane_name name)
+{
+    pthread_mutex_lock(&pool->lock);
+    int threads = pool->lanes[name].threads;
+    pthread_mutex_unlock(&pool->lock);
+    return threads;
+}
+
+static void
+append(lane *to, hr_work *work)
+{
+    work->next = NULL;
+    work->previous = to->last;
+    if (to->last != NULL) {
+        to->last->next = work;
+    }
+    else {
+        to->first = work;
+    }
+    to->last = work;
+    to->queued++;
+}
+
+static void
+take_out(lane *from, hr_work *work)
+{
+    if (work->previous != NULL) {
+        work->previous->next = work->next;
+    }
+    else {
+        from->first = work->next;
+    }
+    if (work->next != NULL) {
+        work->next->previous = work->previous;
+    }
+    else {
+        from->last = work->previous;
+    }
+    work->next = work->previous = NULL;
+    from->queued--;
+}
+
+/* Wait for a job, the lock being held. Returns whether there is one; else this thread
+   has nothing to do any more. */
+static int
+await_job(hr_pool *pool, lane *from)
+{
+    int error = 0;
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    double whole = pool->idle_timeout < 1e9 ? pool->idle_timeout : 1e9;
+    until.tv_sec += (time_t)whole;
+    until.tv_nsec += (long)((whole - (double)(time_t)whole) * 1e9);
+    if (until.tv_nsec >= 1000000000L) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000L;
+    }
+    double timeout = pool->idle_timeout;
+    while (from->first == NULL) {
+        /* More threads than are allowed now, or nothing will come. */
+        if (pool->ending || error == ETIMEDOUT || from->threads > from->limit) {
+            return 0;
+        }
+        if (pool->idle_timeout != timeout) {
+            return await_job(pool, from);
+        }
+        from->idle++;
+        error = pthread_cond_timedwait(&from->wake, &pool->lock, &until);
+        from->idle--;
+    }
+    return 1;
+}
+
+static void *
+serve(void *given)
+{
+    assignment where = *(assignment *)given;
+    free(given);
+    hr_pool *pool = where.pool;
+    int waits = where.lane == &pool->lanes[HR_LANE_WAIT];
+    prctl(PR_SET_NAME, waits ? "headrace-wait" : "headrace");
+    pthread_mutex_lock(&pool->lock);
+    while (await_job(pool, where.lane)) {
+        hr_work *work = where.lane->first;
+        take_out(where.lane, work);
+        atomic_fetch_or(&work->state, HR_STATE_BEGUN);
+        pthread_mutex_unlock(&pool->lock);
+        work->error = perform(work);
+        deliver(work);
+        pthread_mutex_lock(&pool->lock);
+    }
+    where.lane->threads--;
+    release(pool);
+    return NULL;
+}
+
+/* Start a thread, which has been counted already. Returns 0 or a negative errno. */
+static int
+start_thread(hr_pool *pool, lane *to)
+{
+    assignment *where = malloc(sizeof(*where));
+    if (where == NULL) {
+        return -ENOMEM;
+    }
+    where->pool = pool;
+    where->lane = to;
+    pthread_attr_t how;
+    pthread_attr_init(&how);
+    pthread_attr_setdetachstate(&how, PTHREAD_CREATE_DETACHED);
+    size_t stack = STACK_SIZE;
+#ifdef PTHREAD_STACK_MIN
+    if (stack < (size_t)PTHREAD_STACK_MIN) {
+        stack = (size_t)PTHREAD_STACK_MIN;
+    }
+#endif
+    pthread_attr_setstacksize(&how, stack);
+    /* Signals are for Python's threads; the new one inherits the mask. */
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pthread_t thread;
+    int error = pthread_create(&thread, &how, serve, where);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&how);
+    if (error != 0) {
+        free(where);
+        return -error;
+    }
+    return 0;
+}
+
+/* Undo what hr_pool_submit did, where no thread is there for the job. Returns error, or
+   0 if there are threads that will do it. */
+static int
+refuse(hr_pool *pool, lane *to, hr_work *work, int error)
+{
+    pthread_mutex_lock(&pool->lock);
+    to->threads--;
+    pool->users--;
+    if (to->threads > 0) {
+        error = 0;
+        pthread_cond_signal(&to->wake);
+    }
+    else {
+        take_out(to, work);
+        atomic_fetch_sub(&work->inbox->in_flight, 1);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return error;
+}
+
+/* Have a thread do work, and put it into inbox. Returns 0, or a negative errno if there
+   is no thread and none can be started: the job is then not submitted. */
+int
+hr_pool_submit(hr_pool *pool, hr_inbox *inbox, hr_work *work)
+{
+    lane *to = &pool->lanes[work->lane];
+    work->pool = pool;
+    work->inbox = inbox;
+    atomic_store_explicit(&work->state, 0, memory_order_relaxed);
+    atomic_fetch_add_explicit(&inbox->in_flight, 1, memory_order_relaxed);
+    pthread_mutex_lock(&pool->lock);
+    append(to, work);
+    int grow = to->queued > to->idle && to->threads < to->limit;
+    if (grow) {
+        to->threads++;
+        pool->users++;
+    }
+    int waiting = to->idle > 0;
+    pthread_mutex_unlock(&pool->lock);
+    if (grow) {
+        int error = start_thread(pool, to);
+        return error < 0 ? refuse(pool, to, work, error) : 0;
+    }
+    if (waiting) {
+        pthread_cond_signal(&to->wake);
+    }
+    return 0;
+}
+
+/* -- Giving up ---------------------------------------------------------------- */
+
+/* Take a job back that no thread has begun. Returns whether that worked: it is then its
+   owner's again, and is not reaped. */
+int
+hr_work_withdraw(hr_work *work)
+{
+    hr_pool *pool = work->pool;
+    if (pool == NULL || atomic_load(&pool->forgotten)) {
+        return 0;
+    }
+    pthread_mutex_lock(&pool->lock);
+    int mine = (atomic_load(&work->state) & (HR_STATE_BEGUN | HR_STATE_WITHDRAWN)) == 0;
+    if (mine) {
+        atomic_fetch_or(&work->state, HR_STATE_WITHDRAWN);
+        take_out(&pool->lanes[work->lane], work);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    if (mine) {
+        atomic_fetch_sub_explicit(&work->inbox->in_flight, 1, memory_order_release);
+    }
+    return mine;
+}
+
+/* Give the outcome of a job up: its thread drops it. Returns whether it was done
+   already, and so is the caller's to drop. */
+int
+hr_work_abandon(hr_work *work)
+{
+    return (atomic_fetch_or(&work->state, HR_STATE_ABANDONED) & HR_STATE_DONE) != 0;
+}
+
+#endif

@@ -1,0 +1,199 @@
+"""The engine of native worker threads: calls that need no GIL, the rest as before.
+
+A job whose call has a description goes to native threads, which hand it back through
+the loop's channel; every other one goes the way of `_threads.py`. Imported only where
+the C core has such threads.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Any
+
+from headrace._native import Call, CallWorkers, Completions
+from headrace._settings import Settings, on_change, settings
+from headrace._stats import counters
+from headrace._typing import Host, Signal
+from headrace.engine._described import Decode, Request, described
+from headrace.engine._inflight import Operation
+from headrace.engine._lanes import Lane, counted
+from headrace.engine._threads import ThreadsEngine, operation_ended
+
+_LANES = {Lane.WORK: 0, Lane.WAIT: 1}
+
+#: What `Request.kind` names.
+_KINDS: dict[str, int] = {
+    name: value for name, value in vars(Call).items() if type(value) is int
+}
+
+
+class NativeJob(Call):
+    """One call by a native thread; has the life of `_inflight.Job`."""
+
+    __slots__ = ("_decode", "_hint", "signal")
+
+    signal: Signal | None
+    _decode: Decode
+    _hint: Any
+
+    def outcome(self) -> Any:
+        """Return the result or raise the error of a completed job."""
+        return self._decode(self, self._hint)
+
+    def leftover(self) -> Any:
+        """Return the result of a completed job that was given up; None if it failed."""
+        return None if self.errno else self.outcome()
+
+    def abandon(self) -> bool:
+        """Give the outcome up; see `Job.abandon`."""
+        # The signal holds the loop, which may end before the call does.
+        self.signal = None
+        return super().abandon()
+
+    def drop_result(self) -> None:
+        """Undo a success that came too late: close the descriptor."""
+        self.drop()
+
+
+class Completed:
+    """A loop's completed calls, as a source of its channel."""
+
+    __slots__ = ("completions",)
+
+    def __init__(self, fd: int) -> None:
+        self.completions = Completions(fd)
+
+    @property
+    def in_flight(self) -> int:
+        """How many calls have not been handed out."""
+        return self.completions.in_flight
+
+    def reap(self) -> None:
+        """Hand out all that is complete; on the loop's thread."""
+        for job in self.completions.reap():
+            assert isinstance(job, NativeJob)
+            operation_ended(job)
+            if job.signal is not None:
+                job.signal.set()
+
+    def drain(self) -> None:
+        """Wait for what is in flight, and drop it: the loop has ended."""
+        while self.completions.in_flight:
+            self.completions.wait(10)
+            for job in self.completions.reap():
+                assert isinstance(job, NativeJob)
+                operation_ended(job)
+                job.drop_result()
+
+    def close(self) -> None:
+        """Nothing is held but memory."""
+
+    def forget(self) -> None:
+        """Expect nothing, in a forked child."""
+        self.completions.forget()
+
+
+class WorkersEngine(ThreadsEngine):
+    """Runs described calls in native threads, and others in Python's."""
+
+    name = "workers"
+
+    def __init__(
+        self,
+        host: Host,
+        connect: Callable[[], Completed | None],
+    ) -> None:
+        super().__init__(host)
+        # Asked once there is a call: most loops read from caches only.
+        self._connect = connect
+        self._completed: Completed | None = None
+
+    def submit(
+        self,
+        func: Callable[..., Any],
+        *args: Any,
+        lane: Lane = Lane.WORK,
+        discard: Callable[[Any], object] | None = None,
+        executor: Executor | None = None,
+        keep: object = None,
+    ) -> Operation:
+        """Start a job without waiting for it; see `ThreadsEngine.submit`."""
+        if executor is None:
+            description = described(func, args)
+            if description is not None:
+                job = self._start(*description, lane, keep)
+                if job is not None:
+                    return job
+        return super().submit(
+            func, *args, lane=lane, discard=discard, executor=executor, keep=keep
+        )
+
+    def _start(
+        self, request: Request, hint: Any, decode: Decode, lane: Lane, keep: object
+    ) -> NativeJob | None:
+        completed = self._completed
+        if completed is None:
+            completed = self._completed = self._connect()
+            if completed is None:
+                counters.fallbacks += 1
+                return None
+        kind, *details = request
+        job = NativeJob()
+        job.signal = self.host.signal()
+        job._decode = decode
+        job._hint = hint
+        if not job.start(
+            _pool or _new_pool(),
+            completed.completions,
+            _LANES[lane],
+            keep,
+            _KINDS[kind],
+            *details,
+        ):
+            # No thread can be started: Python's say what is then done.
+            counters.fallbacks += 1
+            return None
+        counters.engine_jobs += 1
+        counters.native_jobs += 1
+        counters.hops += 1
+        return job
+
+
+# -- The process's native threads ---------------------------------------------
+
+_pool: CallWorkers | None = None
+
+
+def _new_pool() -> CallWorkers:
+    global _pool
+    made = CallWorkers(*_sizes(settings()))
+    # Two loops may come at once; the pool that loses has no thread yet.
+    _pool = _pool or made
+    return _pool
+
+
+def _sizes(chosen: Settings) -> tuple[int, int, float]:
+    return chosen.max_workers, chosen.max_waiting, chosen.idle_timeout
+
+
+def _resize(chosen: Settings) -> None:
+    if _pool is not None:
+        _pool.configure(*_sizes(chosen))
+
+
+def _alive(lane: Lane) -> int:
+    return _pool.threads(_LANES[lane]) if _pool is not None else 0
+
+
+def _forget() -> None:
+    global _pool
+    if _pool is not None:
+        _pool.forget()
+        _pool = None
+
+
+on_change(_resize)
+counted.append(_alive)
+os.register_at_fork(after_in_child=_forget)
