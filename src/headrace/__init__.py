@@ -38,6 +38,7 @@ from headrace.files._oneshot import (
     write_text,
 )
 from headrace.files._open import open
+from headrace.files._protocols import AsyncBinaryFile, AsyncFile, AsyncTextFile
 from headrace.files._raw import AsyncFileIO
 from headrace.files._stdio import (
     stderr,
@@ -58,10 +59,13 @@ __version__ = "0.1.0"
 
 __all__ = [
     "DEFAULT_BUFFER_SIZE",
+    "AsyncBinaryFile",
     "AsyncBufferedRandom",
     "AsyncBufferedReader",
     "AsyncBufferedWriter",
+    "AsyncFile",
     "AsyncFileIO",
+    "AsyncTextFile",
     "AsyncTextIOWrapper",
     "DeviceInfo",
     "Engine",

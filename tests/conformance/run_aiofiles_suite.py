@@ -2,31 +2,20 @@
 
     python tests/conformance/run_aiofiles_suite.py [pytest arguments]
 
-The suite comes from aiofiles' source distribution, fetched with pip, and is run as it
-is, from a temporary directory: nothing of it is copied into the repository, and not a
-line of it is changed. A plugin that is loaded before collection makes ``import
-aiofiles`` mean headrace. The exit status is that of pytest.
+See `peer_suite.py` for how. The exit status is that of pytest.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
-import subprocess
 import sys
-import tarfile
-import tempfile
-import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
-VERSION = "25.1.0"
-PYTEST_ASYNCIO = "pytest-asyncio>=1.0.0"
+sys.path.insert(0, str(Path(__file__).parent))
 
-# One for each user, who alone can write there.
-USER = os.getuid() if hasattr(os, "getuid") else ""
-CACHE = Path(tempfile.gettempdir(), f"headrace-aiofiles-{VERSION}-{USER}")
-SOURCE = Path(__file__).resolve().parents[2] / "src"
+from peer_suite import Suite
 
 PLUGIN = '''
     """Makes `import aiofiles` mean headrace, and shows it in the report."""
@@ -42,33 +31,13 @@ PLUGIN = '''
         return f"aiofiles is {aiofiles.__name__}, {aiofiles.__file__}"
 '''
 
-
-def pip(*arguments: str) -> None:
-    """Run pip of this interpreter, quietly."""
-    quiet = ("--quiet", "--disable-pip-version-check")
-    subprocess.run([sys.executable, "-m", "pip", *arguments, *quiet], check=True)
-
-
-def fetch() -> Path:
-    """Return the source distribution, from the cache or with pip."""
-    archive = CACHE / f"aiofiles-{VERSION}.tar.gz"
-    if not archive.exists():
-        pip(
-            "download",
-            "--no-binary=:all:",
-            "--no-deps",
-            f"--dest={CACHE}",
-            f"aiofiles=={VERSION}",
-        )
-    return archive
-
-
-def fetch_plugins() -> Path:
-    """Return a directory with the pytest plugins that the suite needs."""
-    plugins = CACHE / f"plugins-{sys.version_info.major}.{sys.version_info.minor}"
-    if not plugins.exists():
-        pip("install", "--no-deps", f"--target={plugins}", PYTEST_ASYNCIO)
-    return plugins
+SUITE = Suite(
+    project="aiofiles",
+    version="25.1.0",
+    plugin=PLUGIN,
+    tests=["tests"],
+    requirements=["--no-deps", "pytest-asyncio>=1.0.0"],
+)
 
 
 def without_overriding() -> Callable[[], None] | None:
@@ -90,24 +59,5 @@ def without_overriding() -> Callable[[], None] | None:
     return drop
 
 
-def main(arguments: list[str]) -> int:
-    """Fetch the suite, run it, and return pytest's exit status."""
-    CACHE.mkdir(mode=0o700, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder:
-        with tarfile.open(fetch()) as archive:
-            archive.extractall(folder, filter="data")
-        Path(folder, "headrace_as_aiofiles.py").write_text(textwrap.dedent(PLUGIN))
-        paths = [str(SOURCE), folder, str(fetch_plugins())]
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
-        command = [sys.executable, "-m", "pytest", "-p", "headrace_as_aiofiles"]
-        return subprocess.run(
-            [*command, "-p", "no:cacheprovider", *(arguments or ["tests"])],
-            cwd=Path(folder, f"aiofiles-{VERSION}"),
-            env=environment,
-            preexec_fn=without_overriding(),
-            check=False,
-        ).returncode
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(SUITE.run(sys.argv[1:], without_overriding()))

@@ -286,7 +286,7 @@ async def test_queued_operation_never_touches_the_next_file_of_that_number(
 ) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     second.write_bytes(b"untouched")
-    file = await headrace.open(first, "wb", buffering=buffering)
+    file: Any = await headrace.open(first, "wb", buffering=buffering)
     fd = file.fileno()
     if how == "flush" and buffering:
         await file.write(b"from the buffer")

@@ -31,7 +31,8 @@ def numbered(tmp_path: Path) -> Path:
 async def test_concurrent_positional_reads_are_all_right(
     numbered: Path, buffering: int
 ) -> None:
-    async with headrace.open(numbered, "rb", buffering=buffering) as file:
+    opening: Any = headrace.open(numbered, "rb", buffering=buffering)
+    async with opening as file:
 
         async def check(number: int) -> None:
             assert await file.pread(8, number * 8) == b"%07d\n" % number
@@ -140,7 +141,8 @@ async def test_concurrent_text_writes_keep_their_order(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("buffering", [-1, 0, 10])
 async def test_concurrent_reads_take_turns(numbered: Path, buffering: int) -> None:
-    async with headrace.open(numbered, "rb", buffering=buffering) as file:
+    opening: Any = headrace.open(numbered, "rb", buffering=buffering)
+    async with opening as file:
         pieces = await asyncio.gather(*(file.read(8) for _ in range(500)))
     assert pieces == [b"%07d\n" % number for number in range(500)]
 

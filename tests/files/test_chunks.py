@@ -43,7 +43,8 @@ def path(tmp_path: Path) -> Path:
 async def test_every_chunk_but_the_last_has_the_size(
     size: int, lengths: list[int], buffering: int, path: Path
 ) -> None:
-    async with open_file(path, "rb", buffering) as file:
+    opening: Any = open_file(path, "rb", buffering)
+    async with opening as file:
         pieces = [piece async for piece in file.chunks(size)]
     assert [len(piece) for piece in pieces] == lengths
     assert b"".join(pieces) == CONTENTS
@@ -51,7 +52,8 @@ async def test_every_chunk_but_the_last_has_the_size(
 
 @pytest.mark.parametrize("buffering", [0, -1])
 async def test_chunks_begin_at_the_position(buffering: int, path: Path) -> None:
-    async with open_file(path, "rb", buffering) as file:
+    opening: Any = open_file(path, "rb", buffering)
+    async with opening as file:
         await file.seek(90)
         assert [piece async for piece in file.chunks(6)] == [
             CONTENTS[90:96],

@@ -58,13 +58,14 @@ from headrace.files._opening import (
     open_inline,
     wait_for_writer,
 )
+from headrace.files._protocols import AsyncBinaryFile
 from headrace.files._raw import AsyncFileIO
 from headrace.files._text import AsyncTextIOWrapper
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
-F = TypeVar("F")
+F_co = TypeVar("F_co", covariant=True)
 
 AnyFile: TypeAlias = (
     AsyncTextIOWrapper
@@ -75,7 +76,7 @@ AnyFile: TypeAlias = (
 )
 
 
-class Opening(Generic[F]):
+class Opening(Generic[F_co]):
     """What `open()` returns: awaitable, and an async context manager.
 
     Nothing is opened before it is awaited or entered. Used as if it were the file,
@@ -91,7 +92,7 @@ class Opening(Generic[F]):
         self._begun = False
         self._used = False
 
-    async def _open(self) -> F:
+    async def _open(self) -> F_co:
         if self._begun:
             raise RuntimeError(
                 f"{self._call} has been awaited before: each call opens one file, once"
@@ -101,15 +102,15 @@ class Opening(Generic[F]):
         if file.__class__ not in _PLAIN:
             file = await _open_file(file, *self._arguments)
         self._file = file
-        opened: F = file
+        opened: F_co = file
         return opened
 
-    def __await__(self) -> Generator[Any, Any, F]:
+    def __await__(self) -> Generator[Any, Any, F_co]:
         return self._open().__await__()
 
     # Plain functions that return the coroutine: one less in between.
 
-    def __aenter__(self) -> Coroutine[Any, Any, F]:
+    def __aenter__(self) -> Coroutine[Any, Any, F_co]:
         return self._open()
 
     def __aexit__(
@@ -506,6 +507,21 @@ def open(
     limiter: Limiter | None = None,
     loop: AbstractEventLoop | None = None,
 ) -> Opening[AsyncBufferedReader]: ...
+@overload
+def open(
+    file: FileDescriptorOrPath,
+    mode: OpenBinaryMode,
+    buffering: int = -1,
+    encoding: None = None,
+    errors: None = None,
+    newline: None = None,
+    closefd: bool = True,
+    opener: Opener | None = None,
+    *,
+    executor: Executor | None = None,
+    limiter: Limiter | None = None,
+    loop: AbstractEventLoop | None = None,
+) -> Opening[AsyncBinaryFile]: ...
 @overload
 def open(
     file: FileDescriptorOrPath,

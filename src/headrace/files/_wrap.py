@@ -603,6 +603,11 @@ class WrappedFile(Generic[AnyStr]):
             return lambda: self.over(value(), self._executor, self)
         return value
 
+    def __dir__(self) -> list[str]:
+        names: list[str] = dir(self.wrapped)
+        own: Iterable[str] = object.__dir__(self)
+        return sorted({*own, *(name for name in names if not name.startswith("_"))})
+
     def __repr__(self) -> str:
         return f"<headrace.wrap of {self.wrapped!r}>"
 

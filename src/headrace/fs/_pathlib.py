@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         AsyncBufferedReader,
         AsyncBufferedWriter,
     )
+    from headrace.files._protocols import AsyncBinaryFile
     from headrace.files._raw import AsyncFileIO
     from headrace.files._text import AsyncTextIOWrapper
 
@@ -295,6 +296,15 @@ class Path(AsyncPurePath):
         errors: None = None,
         newline: None = None,
     ) -> Opening[AsyncBufferedReader]: ...
+    @overload
+    def open(
+        self,
+        mode: OpenBinaryMode,
+        buffering: int = -1,
+        encoding: None = None,
+        errors: None = None,
+        newline: None = None,
+    ) -> Opening[AsyncBinaryFile]: ...
     @overload
     def open(
         self,
