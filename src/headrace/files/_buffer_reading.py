@@ -316,7 +316,8 @@ class BufferedReading(Buffered, Reader):
     def __aiter__(self: SelfReading) -> SelfReading:
         if self.closed:
             closed_file()
-        self._iterated = True
+        if budget.strict:
+            self._iterated = True
         return self
 
     def chunks(self, size: int) -> Chunks[bytes]:

@@ -293,7 +293,8 @@ class TextReading(TextBase):
 
     def __aiter__(self: Self) -> Self:
         self._check_open()
-        self._iterated = True
+        if budget.strict:
+            self._iterated = True
         return self
 
 

@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* How many attributes are kept for the subclass; see text_members. */
-#define KEPT 25
+#define KEPT 26
 /* Which of them the buffer below is. */
 #define KEPT_BUFFER 3
 
@@ -355,6 +355,7 @@ static PyMemberDef text_members[] = {
     KEEP("line_buffering", 22),
     KEEP("mode", 23),
     KEEP("write_through", 24),
+    KEEP("_most_held", 25),
     {NULL},
 };
 
