@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any
 
-from headrace._stats import counters
 from headrace._typing import WAIT, Wait
 from headrace.engine import Shield, budget
 from headrace.files._live import holds_data
@@ -59,7 +58,7 @@ class TextWriting(TextBase):
         keeps = encoder.keeps_ascii and text.isascii()
         piece = text if keeps else encoder.encode(text)
         if piece:
-            self._pending.append(piece)
+            self._put(piece)
             self._held += len(piece)
         # What was decoded ahead is not where the position is any more.
         if self._seekable:
@@ -91,28 +90,15 @@ class TextWriting(TextBase):
         for line in lines:
             await self.write(line)
 
-    def _pending_bytes(self) -> bytes:
-        """Return what has been accepted and not handed on, in one piece."""
-        pieces = self._pending
-        counters.buffer_hits += len(pieces)
-        try:
-            # Most files have no other pieces; one that is bytes is found out here.
-            data = "".join(cast(list[str], pieces)).encode("ascii")
-        except TypeError:
-            data = b"".join([p if isinstance(p, bytes) else p.encode() for p in pieces])
-        # In place: `_push` is bound to this list.
-        pieces[:] = [data]
-        return data
-
     def _drop_pending(self) -> None:
-        self._pending.clear()
+        self._clear_pile()
         self._held = 0
 
     def _try_drain(self) -> bool:
         """Hand accepted text to the buffer, if that has room for it now."""
         if not self._held:
             return True
-        if not self._buffer.try_write(self._pending_bytes()):
+        if not self._buffer.try_write(self._piled()):
             return False
         self._drop_pending()
         return True
@@ -137,7 +123,7 @@ class TextWriting(TextBase):
             return
         # The buffer is being used directly, or has to be moved back first.
         with Shield():
-            await self._buffer.write(self._pending_bytes())
+            await self._buffer.write(self._piled())
             self._drop_pending()
 
     def _hand_on(self, *, in_any_case: bool = False) -> bool:
@@ -153,7 +139,7 @@ class TextWriting(TextBase):
         if ahead and not buffer._leave_reading() and not in_any_case:
             return False
         buffer._drop_ahead()
-        buffer._add(self._pending_bytes())
+        buffer._add(self._piled())
         self._drop_pending()
         return True
 

@@ -20,7 +20,9 @@ typedef struct {
     Py_ssize_t limit;          /* reads up to here need no look; -1: shut */
     Py_ssize_t lines_end;      /* whole lines up to here are handed out; -1: none */
     hr_ends ends;              /* what ends those lines */
-    PyObject *pending;         /* list of accepted pieces: ASCII str, or bytes */
+    char *pile;                /* accepted text, encoded; NULL before there is any */
+    Py_ssize_t piled;          /* how many bytes that is */
+    Py_ssize_t capacity;       /* for how many there is memory */
     Py_ssize_t room;           /* bytes that may be added without a look; or -1 */
     char utf8;                 /* whether text that is not ASCII is encoded as UTF-8 */
     PyObject *kept[KEPT];      /* those; NULL where not set */
@@ -150,18 +152,57 @@ text_anext(hr_text *self)
 
 /* -- Writing ---------------------------------------------------------------- */
 
-/* Accept a piece of so many bytes, if there is room. Returns 1; 0 if there is none; -1
-   with an exception. */
+/* What room is made for at first, bytes: a line or a few. */
+#define FIRST_CAPACITY 512
+
+/* Make room for as many bytes as the pile will have. */
+static int
+make_room(hr_text *self, Py_ssize_t size)
+{
+    Py_ssize_t capacity = Py_MAX(self->capacity, FIRST_CAPACITY / 2);
+    while (capacity < size) {
+        if (capacity > PY_SSIZE_T_MAX / 2) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        capacity *= 2;
+    }
+    char *pile = PyMem_Realloc(self->pile, (size_t)capacity);
+    if (pile == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    self->pile = pile;
+    self->capacity = capacity;
+    return 0;
+}
+
+/* Put size bytes on the pile. */
 static inline int
-accept(hr_text *self, PyObject *piece, Py_ssize_t size)
+put(hr_text *self, const void *data, Py_ssize_t size)
+{
+    Py_ssize_t piled = self->piled + size;
+    if (HR_UNLIKELY(piled > self->capacity) && make_room(self, piled) < 0) {
+        return -1;
+    }
+    memcpy(self->pile + self->piled, data, (size_t)size);
+    self->piled = piled;
+    return 0;
+}
+
+/* Accept size bytes, if there is room. Returns 1; 0 if there is none; -1 with an
+   exception. */
+static inline int
+accept(hr_text *self, const void *data, Py_ssize_t size)
 {
     if (size > self->room) {
         return 0;
     }
-    if (PyList_Append(self->pending, piece) < 0) {
+    if (put(self, data, size) < 0) {
         return -1;
     }
     self->room -= size;
+    self->state->buffer_hits++;
     return 1;
 }
 
@@ -176,11 +217,12 @@ text_write_now(hr_state *state, PyObject *owner, PyObject *text,
     Py_ssize_t count = PyUnicode_GET_LENGTH(text);
     int taken = 0;
     if (HR_LIKELY(PyUnicode_IS_ASCII(text))) {
-        taken = accept(self, text, count);
+        taken = accept(self, PyUnicode_1BYTE_DATA(text), count);
     }
     else if (self->utf8) {
         PyObject *data = PyUnicode_AsUTF8String(text);
-        taken = data == NULL ? -1 : accept(self, data, PyBytes_GET_SIZE(data));
+        taken = data == NULL ? -1
+                             : accept(self, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data));
         Py_XDECREF(data);
     }
     if (HR_LIKELY(taken > 0)) {
@@ -204,6 +246,59 @@ text_write(hr_text *self, PyObject *text)
 }
 
 /* -- What the Python methods use -------------------------------------------- */
+
+PyDoc_STRVAR(put_doc, "_put($self, piece, /)\n--\n\n"
+                      "Accept bytes, or a str of ASCII, whatever room there is.");
+
+static PyObject *
+text_put(hr_text *self, PyObject *piece)
+{
+    const void *data;
+    Py_ssize_t size;
+    if (PyBytes_CheckExact(piece)) {
+        data = PyBytes_AS_STRING(piece);
+        size = PyBytes_GET_SIZE(piece);
+    }
+    else if (PyUnicode_CheckExact(piece) && PyUnicode_IS_ASCII(piece)) {
+        data = PyUnicode_1BYTE_DATA(piece);
+        size = PyUnicode_GET_LENGTH(piece);
+    }
+    else {
+        PyErr_SetString(PyExc_TypeError, "piece must be bytes, or a str of ASCII");
+        return NULL;
+    }
+    int done;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    done = put(self, data, size);
+    Py_END_CRITICAL_SECTION();
+    if (done < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(piled_doc, "_piled($self, /)\n--\n\n"
+                        "Return all that was accepted, in one piece.");
+
+static PyObject *
+text_piled(hr_text *self, PyObject *Py_UNUSED(none))
+{
+    PyObject *data;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    data = PyBytes_FromStringAndSize(self->pile, self->piled);
+    Py_END_CRITICAL_SECTION();
+    return data;
+}
+
+PyDoc_STRVAR(clear_pile_doc, "_clear_pile($self, /)\n--\n\n"
+                             "Forget what was accepted.");
+
+static PyObject *
+text_clear_pile(hr_text *self, PyObject *Py_UNUSED(none))
+{
+    self->piled = 0;
+    Py_RETURN_NONE;
+}
 
 PyDoc_STRVAR(cut_lines_doc, "_cut_lines($self, window, newline, /)\n--\n\n"
                             "Let the whole lines of the next window characters be handed "
@@ -300,12 +395,6 @@ text_set_text(hr_text *self, PyObject *value, void *Py_UNUSED(closure))
 }
 
 static PyObject *
-text_get_push(hr_text *self, void *Py_UNUSED(closure))
-{
-    return PyObject_GetAttrString(self->pending, "append");
-}
-
-static PyObject *
 text_get_has_lines(hr_text *self, void *Py_UNUSED(closure))
 {
     return PyBool_FromLong(self->lines_end >= 0);
@@ -313,7 +402,6 @@ text_get_has_lines(hr_text *self, void *Py_UNUSED(closure))
 
 static PyGetSetDef text_getset[] = {
     {"_text", (getter)text_get_text, (setter)text_set_text, NULL, NULL},
-    {"_push", (getter)text_get_push, NULL, NULL, NULL},
     {"_has_lines", (getter)text_get_has_lines, NULL, NULL, NULL},
     {NULL},
 };
@@ -327,7 +415,6 @@ static PyGetSetDef text_getset[] = {
 static PyMemberDef text_members[] = {
     {"_pos", Py_T_PYSSIZET, offsetof(hr_text, pos), 0, NULL},
     {"_limit", Py_T_PYSSIZET, offsetof(hr_text, limit), 0, NULL},
-    {"_pending", Py_T_OBJECT_EX, offsetof(hr_text, pending), Py_READONLY, NULL},
     {"_room", Py_T_PYSSIZET, offsetof(hr_text, room), 0, NULL},
     {"_utf8", Py_T_BOOL, offsetof(hr_text, utf8), 0, NULL},
     KEEP("_ahead", 0),
@@ -363,6 +450,9 @@ static PyMethodDef text_methods[] = {
     {"read", (PyCFunction)(void (*)(void))text_read, METH_FASTCALL, read_doc},
     {"readline", (PyCFunction)(void (*)(void))text_readline, METH_FASTCALL, readline_doc},
     {"write", (PyCFunction)text_write, METH_O, write_doc},
+    {"_put", (PyCFunction)text_put, METH_O, put_doc},
+    {"_piled", (PyCFunction)text_piled, METH_NOARGS, piled_doc},
+    {"_clear_pile", (PyCFunction)text_clear_pile, METH_NOARGS, clear_pile_doc},
     {"_cut_lines", (PyCFunction)(void (*)(void))text_cut_lines, METH_FASTCALL,
      cut_lines_doc},
     {"_next_line", (PyCFunction)text_next_line, METH_NOARGS, next_line_doc},
@@ -381,18 +471,12 @@ text_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwar
     if (state == NULL) {
         return NULL;
     }
-    PyObject *pending = PyList_New(0);
-    if (pending == NULL) {
-        return NULL;
-    }
     hr_text *self = (hr_text *)type->tp_alloc(type, 0);
     if (self == NULL) {
-        Py_DECREF(pending);
         return NULL;
     }
     self->state = state;
     self->text = Py_NewRef(state->empty_str);
-    self->pending = pending;
     self->limit = -1;
     self->lines_end = -1;
     self->room = -1;
@@ -410,7 +494,6 @@ static int
 text_traverse(hr_text *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
-    Py_VISIT(self->pending);
     for (int i = 0; i < KEPT; i++) {
         Py_VISIT(self->kept[i]);
     }
@@ -420,7 +503,7 @@ text_traverse(hr_text *self, visitproc visit, void *arg)
 static int
 text_clear(hr_text *self)
 {
-    /* `text` and `pending` stay: they are in no cycle, and never NULL. */
+    /* `text` stays: it is in no cycle, and never NULL. */
     for (int i = 0; i < KEPT; i++) {
         Py_CLEAR(self->kept[i]);
     }
@@ -451,14 +534,14 @@ text_dealloc(hr_text *self)
     PyObject_GC_UnTrack(self);
     (void)text_clear(self);
     Py_XDECREF(self->text);
-    Py_XDECREF(self->pending);
+    PyMem_Free(self->pile);
     type->tp_free(self);
     Py_DECREF(type);
 }
 
 PyDoc_STRVAR(text_doc, "Text()\n--\n\n"
-                       "Text, a position in it, lines that may be handed out; and a list "
-                       "of pieces.");
+                       "Text, a position in it, lines that may be handed out; and bytes "
+                       "that were accepted.");
 
 static PyType_Slot text_slots[] = {
     {Py_tp_doc, (void *)text_doc},

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from headrace._native.py.lines import last_line_end, split_lines
 from headrace._native.py.reader import NO_LINES
@@ -21,7 +21,7 @@ _is_ascii = str.isascii
 
 
 class Text:
-    """Text, a position in it, lines that are cut already; and a list of pieces.
+    """Text, a position in it, lines that are cut already; and bytes that were accepted.
 
     The fast paths are shut by values, not by checks: `_lines` is empty and `_limit`
     and `_room` are -1 while an operation holds the file's turn, when the file is
@@ -52,7 +52,7 @@ class Text:
         "_most_held",
         "_newline",
         "_opened",
-        "_pending",
+        "_pile",
         "_pos",
         "_push",
         "_ratio",
@@ -89,8 +89,8 @@ class Text:
         self._counted = 0
         #: Accepted text: as it is where it is ASCII, for its bytes are the same; else
         #: encoded.
-        self._pending: list[str | bytes] = []
-        self._push = self._pending.append
+        self._pile: list[str | bytes] = []
+        self._push = self._pile.append
         #: How many bytes of it a write may add without looking; or -1.
         self._room = -1
         #: Whether text that is not ASCII is encoded by `str.encode()`.
@@ -184,6 +184,27 @@ class Text:
         return await self._write_wait(text) if taken is WAIT else taken
 
     # -- What the subclass uses -----------------------------------------------
+
+    def _put(self, piece: str | bytes, /) -> None:
+        """Accept bytes, or a str of ASCII, whatever room there is."""
+        self._push(piece)
+
+    def _piled(self) -> bytes:
+        """Return all that was accepted, in one piece."""
+        pieces = self._pile
+        counters.buffer_hits += len(pieces)
+        try:
+            # Most files have no other pieces; one that is bytes is found out here.
+            data = "".join(cast(list[str], pieces)).encode("ascii")
+        except TypeError:
+            data = b"".join([p if isinstance(p, bytes) else p.encode() for p in pieces])
+        # In place: `_push` is bound to this list.
+        pieces[:] = [data]
+        return data
+
+    def _clear_pile(self) -> None:
+        """Forget what was accepted."""
+        self._pile.clear()
 
     def _cut_lines(self, window: int, newline: str | None, /) -> bool:
         """Let the whole lines of the next *window* characters be handed out.
