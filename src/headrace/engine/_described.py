@@ -164,6 +164,7 @@ _AT_SYMLINK_NOFOLLOW = 0x100
 def _stat(path: Any, *, follow_symlinks: bool = True) -> tuple[Request, Any] | None:
     if _is_int(path):
         return (Request("FSTAT", path), (path,)) if follow_symlinks else None
+    path = os.fspath(path)
     name = path_name(path)
     if name is None:
         return None
@@ -193,6 +194,7 @@ def _allowed(answer: Answer, _: Any) -> bool:
 
 def _on_path(kind: str, event: str) -> Encode:
     def encode(path: Any) -> tuple[Request, Any] | None:
+        path = os.fspath(path)
         name = path_name(path)
         if name is None:
             return None
@@ -203,6 +205,7 @@ def _on_path(kind: str, event: str) -> Encode:
 
 
 def _mkdir(path: Any, mode: int = 0o777) -> tuple[Request, Any] | None:
+    path = os.fspath(path)
     name = path_name(path)
     if name is None or not _is_int(mode) or not 0 <= mode <= 0o7777:
         return None
@@ -212,6 +215,8 @@ def _mkdir(path: Any, mode: int = 0o777) -> tuple[Request, Any] | None:
 
 def _on_two_paths(kind: str, event: str, *directories: int) -> Encode:
     def encode(src: Any, dst: Any) -> tuple[Request, Any] | None:
+        # Errors and events name a path object by its string, as posixmodule.c does.
+        src, dst = os.fspath(src), os.fspath(dst)
         first, second = path_name(src), path_name(dst)
         if first is None or second is None:
             return None
