@@ -32,6 +32,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import headrace
+from headrace.engine import current_engine
 
 EXAMPLES = int(os.environ.get("HEADRACE_DIFF_EXAMPLES", "400"))
 
@@ -480,7 +481,12 @@ def initial(encoding: str | None) -> st.SearchStrategy[bytes]:
 
 @pytest.fixture(scope="module")
 def runner() -> Iterator[asyncio.Runner]:
+    async def connect() -> None:
+        # The engine's eventfd lives as long as the loop, longer than one test.
+        await current_engine().run(os.fstat, 0)
+
     with asyncio.Runner() as made:
+        made.run(connect())
         yield made
 
 
