@@ -24,6 +24,9 @@ else:
     compile_args += ["-std=c11", "-Wall", "-Wextra", "-Wno-unused-parameter"]
     compile_args += ["-Wno-missing-field-initializers", "-Wno-cast-function-type"]
     compile_args += ["-fvisibility=hidden", "-O3"]
+    if sys.platform.startswith("linux"):
+        # Calls into the interpreter go straight there: a tenth of a short write().
+        compile_args += ["-fno-plt"]
 if os.environ.get("HEADRACE_DEBUG"):
     compile_args += ["-O0", "-g3", "-UNDEBUG"] if sys.platform != "win32" else ["/Zi"]
 if os.environ.get("HEADRACE_SANITIZE"):
