@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.hosts import HOSTS, Host
+from tests.hosts import HOSTS, AsyncioHost, Host
 
 LATE_CLOSE_TIMEOUT_S = 1.0
 """How long a worker thread may take to close what a cancelled call left to it."""
@@ -100,6 +100,9 @@ def loop(request: pytest.FixtureRequest) -> Host:
     host_type: type[Host] = request.param
     if reason := host_type.missing():
         pytest.skip(reason)
+    only = request.node.get_closest_marker("asyncio_only")
+    if only is not None and not issubclass(host_type, AsyncioHost):
+        pytest.skip(only.args[0])
     host = request.node.stash[HOST] = host_type()
     return host
 

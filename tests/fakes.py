@@ -8,7 +8,6 @@ says which read would wait, which comes short, and which write fails.
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
 import threading
@@ -22,6 +21,7 @@ from headrace._errors import closed_file, os_error
 from headrace._typing import WAIT, Wait
 from headrace.engine import UNKNOWN, Device, Job, budget, current_engine
 from headrace.files._turns import Turns
+from tests import tasks
 
 T = TypeVar("T")
 
@@ -59,12 +59,12 @@ class SteppedEngine:
         while self.waiting:
             self.run_one()
 
-    async def carry(self, work: Coroutine[Any, Any, T]) -> T:
+    async def carry(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Await *work*, running its jobs as they come; returns what it returns."""
         task = await begun(work)
         while not task.done():
             self.run_all()
-            await asyncio.sleep(0)
+            await tasks.sleep(0)
         return task.result()
 
 
@@ -111,17 +111,17 @@ class RunningJob:
         self._thread.join()
 
 
-async def begun(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+async def begun(work: Coroutine[Any, Any, Any]) -> Any:
     """Start *work* as a task, and return when it waits for something, or has ended."""
-    task = asyncio.ensure_future(work)
-    await asyncio.sleep(0)
+    task = tasks.start(work)
+    await turns(1)
     return task
 
 
 async def turns(count: int = 5) -> None:
     """Let the loop turn *count* times: enough for what is ready to be done."""
     for _ in range(count):
-        await asyncio.sleep(0)
+        await tasks.sleep(0)
 
 
 def nothing_inline(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,7 +217,7 @@ class ScriptedRaw:
     async def fetch(self, size: int, *, full: bool = False) -> bytes:
         self.calls.append("fetch")
         self.fetched.append(size)
-        await asyncio.sleep(0)
+        await tasks.sleep(0)
         most = next(self._reads, size)
         if not full and most is not WAIT:
             size = min(size, max(most, 1))
@@ -225,12 +225,12 @@ class ScriptedRaw:
 
     async def fetch_to_end(self) -> bytes:
         self.calls.append("fetch_to_end")
-        await asyncio.sleep(0)
+        await tasks.sleep(0)
         return self._take(len(self.data))
 
     async def store(self, data: bytes, wrote: Callable[[int], object]) -> None:
         self.calls.append("store")
-        await asyncio.sleep(0)
+        await tasks.sleep(0)
         taken = min(next(self._writes, len(data)), len(data))
         self._put(bytes(data[:taken]))
         wrote(taken)

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import random
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import pytest
+
+from tests import tasks
 
 T = TypeVar("T")
 
@@ -93,6 +96,13 @@ class UvloopHost(AsyncioHost):
         return loop
 
 
+class _NoChance(random.Random):
+    """Has tasks run in the order in which they were made ready."""
+
+    def random(self) -> float:
+        return 0.0
+
+
 class TrioHost(Host):
     """Trio. Tasks run in the order in which they were made ready, as under asyncio."""
 
@@ -106,12 +116,17 @@ class TrioHost(Host):
         async def main() -> T:
             return await func(*args, **kwargs)
 
-        chance = trio._core._run._r.random
-        trio._core._run._r.random = lambda: 1.0  # type: ignore[method-assign]
-        try:
-            return trio.run(main)
-        finally:
-            trio._core._run._r.random = chance  # type: ignore[method-assign]
+        # Trio turns the order of what is ready round, or not, by chance; or sorts it
+        # by age, where Hypothesis is about.
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(trio._core._run, "_r", _NoChance())
+            patch.setattr(trio._core._run, "_ALLOW_DETERMINISTIC_SCHEDULING", False)
+            try:
+                result: T = trio.run(tasks.run_test, main, self.complaints)
+                return result
+            finally:
+                # After a crash (pytest-timeout raises anywhere) it thinks it runs on.
+                trio._core._run.GLOBAL_RUN_CONTEXT.__dict__.clear()
 
 
-HOSTS: tuple[type[Host], ...] = (AsyncioHost, UvloopHost)
+HOSTS: tuple[type[Host], ...] = (AsyncioHost, UvloopHost, TrioHost)

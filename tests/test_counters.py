@@ -6,7 +6,6 @@ thread (`inline_calls`), jobs and hops its operations may cost at the most.
 
 from __future__ import annotations
 
-import asyncio
 import math
 import os
 from collections.abc import Awaitable, Callable, Iterator
@@ -20,6 +19,7 @@ import pytest
 import headrace
 from headrace import DEFAULT_BUFFER_SIZE, Stats, stats
 from headrace.engine import current_engine
+from tests import tasks
 from tests.faults.support import passes
 
 LINES = 100_000
@@ -355,6 +355,7 @@ async def test_hops_are_counted(tmp_path: Path) -> None:
     assert cost.engine_jobs == 7
 
 
+@pytest.mark.asyncio_only("under Trio, each read is a checkpoint")
 async def test_yields_are_counted(text: Path) -> None:
     # Long enough for a budget of a millisecond to be spent many times.
     with counted() as cost:
@@ -362,4 +363,4 @@ async def test_yields_are_counted(text: Path) -> None:
             while await file.read(10):
                 pass
     assert cost.yields >= 1
-    await asyncio.sleep(0)
+    await tasks.sleep(0)

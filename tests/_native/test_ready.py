@@ -32,6 +32,7 @@ def finish(awaitable: Any) -> Any:
         return stop.value
 
 
+@pytest.mark.asyncio_only("about the tasks of asyncio")
 @pytest.mark.parametrize("value", VALUES, ids=repr)
 async def test_every_way_of_awaiting_gives_the_value(native: Any, value: Any) -> None:
     assert await native.Ready(value) is value

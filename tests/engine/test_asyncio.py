@@ -18,9 +18,12 @@ from headrace.engine._asyncio import AsyncioHost, running_loop, running_task
 from tests.conftest import open_descriptors
 from tests.fakes import begun, turns
 
-pytestmark = pytest.mark.skipif(
-    sys.platform == "win32", reason="the Proactor loop watches no descriptors"
-)
+pytestmark = [
+    pytest.mark.asyncio_only("about the host of asyncio"),
+    pytest.mark.skipif(
+        sys.platform == "win32", reason="the Proactor loop watches no descriptors"
+    ),
+]
 
 
 @pytest.fixture

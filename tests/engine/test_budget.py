@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from headrace.engine import WINDOW, WINDOW_OPERATIONS, current_engine
 from headrace.engine import _budget as module
 from headrace.engine._budget import OPERATIONS_PER_LOOK, SLICE_S, Budget
+from tests import tasks
 
 
 class Clock:
@@ -116,10 +116,10 @@ async def test_tight_loop_that_asks_lets_another_task_run(clock: Clock) -> None:
     async def note() -> None:
         while len(other) < 3:
             other.append(steps)
-            await asyncio.sleep(0)
+            await tasks.sleep(0)
 
     module.budget.renew()
-    task = asyncio.ensure_future(note())
+    task = tasks.start(note())
     while not task.done():
         clock.now += SLICE_S / 4
         if module.budget.spend():

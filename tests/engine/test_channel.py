@@ -14,6 +14,7 @@ import pytest
 from headrace.engine import _registry as registry
 from headrace.engine import current_engine, running_loop_key
 from headrace.engine._channel import Channel
+from tests import tasks
 from tests.conftest import open_descriptors
 from tests.hosts import Host
 
@@ -74,8 +75,8 @@ async def test_write_wakes_the_loop_and_sources_are_reaped_once() -> None:
     thread.join()
     assert source.reaped == []
     while not source.reaped:
-        await asyncio.sleep(0)
-    await asyncio.sleep(0)
+        await tasks.sleep(0)
+    await tasks.sleep(0)
     assert source.reaped == [3]
 
 
@@ -153,7 +154,7 @@ def test_forked_child_closes_its_copy_and_the_parent_goes_on() -> None:
         assert os.waitpid(pid, 0)[1] == 0
         os.eventfd_write(channel.fd, 1)
         while not source.reaped:
-            await asyncio.sleep(0)
+            await tasks.sleep(0)
         assert source.calls == []
 
     with asyncio.Runner() as runner:

@@ -12,6 +12,7 @@ import pytest
 
 import headrace
 from headrace.engine import Shield, current_engine, limited, limiter_of
+from tests import tasks
 from tests.fakes import SteppedEngine, begun, turns
 
 
@@ -78,7 +79,7 @@ def test_cancelled_and_shielded_job_waits_no_longer(engine: SteppedEngine) -> No
         task.cancel()
         await turns()
         engine.run_one()
-        with pytest.raises(asyncio.CancelledError):
+        with pytest.raises(tasks.Cancelled):
             await task
         assert ran == [1]
         assert semaphore.locked()

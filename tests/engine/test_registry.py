@@ -45,6 +45,7 @@ def test_loop_that_has_ended_is_not_kept() -> None:
     assert collect_until(lambda: kept[0]() is None)
 
 
+@pytest.mark.asyncio_only("the key of a run of Trio: see test_trio.py")
 async def test_running_loop_is_its_own_key() -> None:
     assert running_loop_key() is asyncio.get_running_loop()
 

@@ -9,7 +9,12 @@ from collections.abc import Awaitable, Callable, Generator
 import pytest
 
 from headrace.engine import Shield, current_engine, current_shield
+from tests import tasks
 from tests.fakes import SteppedEngine, begun, turns
+
+pytestmark = pytest.mark.asyncio_only(
+    "about a cancellation that is raised once; for Trio's, see test_trio.py"
+)
 
 
 @pytest.fixture
@@ -77,7 +82,7 @@ async def test_cancellation_is_raised_when_the_block_ends(
     await turns()
     assert not task.done()
     engine.run_all()
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(tasks.Cancelled):
         await task
     assert task.cancelled()
     assert body.steps == ["job", "block"]
@@ -90,7 +95,7 @@ async def test_message_of_the_cancellation_is_kept(
     task.cancel("because")
     await turns()
     engine.run_all()
-    with pytest.raises(asyncio.CancelledError) as caught:
+    with pytest.raises(tasks.Cancelled) as caught:
         await task
     assert caught.value.args == ("because",)
 
@@ -104,7 +109,7 @@ async def test_cancelled_twice_still_finishes(
         await turns()
     assert not task.done()
     engine.run_all()
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(tasks.Cancelled):
         await task
     assert body.steps == ["job", "block"]
     assert task.cancelling() == 2
@@ -118,14 +123,14 @@ async def test_job_in_a_shield_is_not_withdrawn(
     await turns()
     assert len(engine.waiting) == 1
     engine.run_all()
-    await asyncio.wait([task])
+    await tasks.wait([task])
     assert body.steps[0] == "job"
 
 
 async def test_cancelled_before_the_shield_never_enters_it(body: Body) -> None:
-    task = asyncio.ensure_future(body())
+    task = tasks.start(body())
     task.cancel()
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(tasks.Cancelled):
         await task
     assert body.steps == []
 
@@ -136,7 +141,7 @@ async def test_cancelled_after_the_job_ran_and_before_it_was_delivered(
     task = await begun(body())
     engine.run_all()
     task.cancel()
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(tasks.Cancelled):
         await task
     assert body.steps == ["job", "block"]
 
@@ -153,7 +158,7 @@ async def test_error_in_a_cancelled_block_is_the_context(
     task.cancel()
     await turns()
     engine.run_all()
-    with pytest.raises(asyncio.CancelledError) as caught:
+    with pytest.raises(tasks.Cancelled) as caught:
         await task
     assert isinstance(caught.value.__context__, ZeroDivisionError)
 
@@ -169,7 +174,7 @@ async def test_error_of_the_job_in_a_cancelled_block_is_the_context(
     task.cancel()
     await turns()
     engine.run_all()
-    with pytest.raises(asyncio.CancelledError) as caught:
+    with pytest.raises(tasks.Cancelled) as caught:
         await task
     assert isinstance(caught.value.__context__, ZeroDivisionError)
 
@@ -192,10 +197,10 @@ async def test_pause_in_a_shield_ends_and_keeps_the_cancellation(
             steps.append("block")
         steps.append("after")
 
-    task = asyncio.ensure_future(work())
-    await asyncio.sleep(0)
+    task = tasks.start(work())
+    await tasks.sleep(0)
     task.cancel()
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(tasks.Cancelled):
         await task
     assert steps == ["block"]
 
@@ -222,7 +227,7 @@ async def test_only_the_outermost_shield_raises(engine: SteppedEngine) -> None:
     await turns()
     assert steps == ["between"]
     engine.run_all()
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(tasks.Cancelled):
         await task
     assert steps == ["between", "end"]
 
@@ -244,13 +249,13 @@ async def test_shields_one_after_another_are_cancelled_each_for_itself(
             try:
                 with Shield():
                     await current_engine().run(lambda: None)
-            except asyncio.CancelledError:
+            except tasks.Cancelled:
                 caught.append(name)
 
     task = await begun(work())
     task.cancel()
     await turns()
-    await engine.carry(asyncio.wait_for(task, None))
+    await engine.carry(tasks.wait_for(task, None))
     assert caught == ["first"]
 
 
@@ -263,7 +268,7 @@ async def test_shield_is_of_one_task_only(body: Body, engine: SteppedEngine) -> 
     other.cancel()
     await turns()
     assert other.cancelled()
-    await engine.carry(asyncio.wait_for(shielded, None))
+    await engine.carry(tasks.wait_for(shielded, None))
 
 
 async def test_task_that_outlives_the_shield_it_began_in_can_be_cancelled(
@@ -283,7 +288,7 @@ async def test_member_of_a_task_group_inside_a_shield_can_be_cancelled(
     """Its cancellation is not one of the task that the shield is of."""
 
     async def fail() -> None:
-        await asyncio.sleep(0)
+        await tasks.sleep(0)
         raise ZeroDivisionError
 
     async def work() -> None:
@@ -306,7 +311,7 @@ async def test_member_of_a_task_group_inside_a_shield_has_shields_of_its_own(
         member.cancel()
         await turns()
         engine.run_all()
-        await asyncio.wait([member])
+        await tasks.wait([member])
     assert member.cancelled()
     assert body.steps == ["job", "block"]
 
@@ -335,7 +340,7 @@ async def test_timeout_around_a_shield_is_a_timeout(
     body: Body, engine: SteppedEngine
 ) -> None:
     async def work() -> None:
-        async with asyncio.timeout(0):
+        async with tasks.timeout(0):
             await body()
 
     task = await begun(work())
@@ -352,7 +357,7 @@ async def test_timeout_and_cancellation_together_are_a_cancellation(
     body: Body, engine: SteppedEngine
 ) -> None:
     async def work() -> None:
-        async with asyncio.timeout(0):
+        async with tasks.timeout(0):
             await body()
 
     task = await begun(work())
@@ -360,7 +365,7 @@ async def test_timeout_and_cancellation_together_are_a_cancellation(
     task.cancel()
     await turns()
     engine.run_all()
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(tasks.Cancelled):
         await task
     assert body.steps == ["job", "block"]
 
@@ -369,7 +374,7 @@ async def test_task_group_waits_for_the_shield_of_a_cancelled_member(
     body: Body, engine: SteppedEngine
 ) -> None:
     async def fail() -> None:
-        await asyncio.sleep(0)
+        await tasks.sleep(0)
         raise ZeroDivisionError
 
     async def work() -> None:

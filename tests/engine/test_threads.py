@@ -14,6 +14,7 @@ import pytest
 from headrace._stats import stats
 from headrace.engine import Lane, Shield, budget, current_engine
 from headrace.engine import _threads as threads_module
+from tests import tasks
 from tests.fakes import SteppedEngine, begun, turns
 from tests.hosts import AsyncioHost
 
@@ -80,9 +81,9 @@ async def test_base_exception_of_the_call_is_raised_in_the_task() -> None:
 
 
 async def test_jobs_at_once_each_get_their_own_outcome(engine: SteppedEngine) -> None:
-    tasks = [await begun(run(str, number)) for number in range(5)]
+    started = [await begun(run(str, number)) for number in range(5)]
     engine.run_all()
-    assert await asyncio.gather(*tasks) == ["0", "1", "2", "3", "4"]
+    assert await tasks.gather(*started) == ["0", "1", "2", "3", "4"]
 
 
 async def test_job_is_counted_as_one_hop() -> None:
@@ -118,9 +119,9 @@ async def test_job_that_no_thread_has_begun_never_runs(
 async def test_task_cancelled_before_it_began_submits_nothing(
     engine: SteppedEngine,
 ) -> None:
-    task = asyncio.ensure_future(run(lambda: None))
+    task = tasks.start(run(lambda: None))
     task.cancel()
-    await asyncio.wait([task])
+    await tasks.wait([task])
     assert not engine.waiting
 
 
@@ -145,7 +146,7 @@ class Slow:
         self.discarded.append((result, threading.current_thread()))
         self.was_discarded.set()
 
-    async def begin(self, **how: Any) -> asyncio.Task[Any]:
+    async def begin(self, **how: Any) -> Any:
         task = await begun(run(self, discard=self.discard, **how))
         assert self.inside.wait(10)
         return task
@@ -198,7 +199,7 @@ async def test_result_that_was_delivered_is_not_discarded(
 
     async def work() -> None:
         got.append(await run(lambda: "result", discard=discarded.append))
-        await asyncio.sleep(60)
+        await tasks.sleep(60)
 
     task = await begun(work())
     engine.run_one()
@@ -220,17 +221,19 @@ async def test_late_error_is_dropped(engine: SteppedEngine) -> None:
     assert discarded == []
 
 
+@pytest.mark.asyncio_only("under Trio, the result is returned; see test_trio.py")
 async def test_job_to_be_finished_holds_the_task_until_it_is(slow: Slow) -> None:
     task = await slow.begin(on_cancel="finish")
     task.cancel()
     await turns()
     assert not task.done()
     slow.let_go.set()
-    await asyncio.wait([task])
+    await tasks.wait([task])
     assert task.cancelled()
     assert slow.was_discarded.wait(10)
 
 
+@pytest.mark.asyncio_only("under Trio, the result is returned; see test_trio.py")
 async def test_job_to_be_finished_is_finished_though_cancelled_twice(
     slow: Slow,
 ) -> None:
@@ -240,7 +243,7 @@ async def test_job_to_be_finished_is_finished_though_cancelled_twice(
         await turns()
     assert not task.done()
     slow.let_go.set()
-    await asyncio.wait([task])
+    await tasks.wait([task])
     assert task.cancelled()
     assert slow.was_discarded.wait(10), "the result of a job cancelled twice is lost"
     assert len(slow.discarded) == 1
@@ -257,7 +260,7 @@ async def test_job_in_a_shield_gives_its_result(engine: SteppedEngine) -> None:
     task.cancel()
     await turns()
     engine.run_all()
-    await asyncio.wait([task])
+    await tasks.wait([task])
     assert got == ["result"]
 
 
@@ -314,7 +317,7 @@ def test_end_of_the_loop_cancels_and_the_result_is_discarded_once(
 async def test_jobs_done_together_wake_the_loop_once(
     engine: SteppedEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tasks = [await begun(run(str, number)) for number in range(5)]
+    started = [await begun(run(str, number)) for number in range(5)]
     host = current_engine().host
     wakes: list[None] = []
     call = host.call_threadsafe
@@ -325,7 +328,7 @@ async def test_jobs_done_together_wake_the_loop_once(
 
     monkeypatch.setattr(host, "call_threadsafe", counted)
     engine.run_all()
-    await asyncio.gather(*tasks)
+    await tasks.gather(*started)
     assert len(wakes) == 1
 
 
@@ -337,7 +340,7 @@ async def test_jobs_done_one_after_another_all_arrive(engine: SteppedEngine) -> 
 
 
 async def test_many_jobs_from_real_threads_all_arrive() -> None:
-    results = await asyncio.gather(*[run(abs, -number) for number in range(500)])
+    results = await tasks.gather(*[run(abs, -number) for number in range(500)])
     assert results == list(range(500))
 
 
@@ -480,10 +483,10 @@ async def test_checkpoint_lets_every_ready_task_run() -> None:
     async def note(number: int) -> None:
         order.append(number)
 
-    tasks = [asyncio.ensure_future(note(number)) for number in range(3)]
+    started = [tasks.start(note(number)) for number in range(3)]
     await current_engine().checkpoint()
     assert order == [0, 1, 2]
-    await asyncio.gather(*tasks)
+    await tasks.gather(*started)
 
 
 async def test_checkpoint_is_counted_and_renews_the_budget() -> None:
@@ -499,7 +502,7 @@ async def test_checkpoint_can_be_cancelled() -> None:
 
     task = await begun(work())
     task.cancel()
-    await asyncio.wait([task])
+    await tasks.wait([task])
     assert task.cancelled()
 
 

@@ -6,7 +6,6 @@ again and again until it is so, within a generous bound.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 import subprocess
@@ -25,6 +24,7 @@ import pytest
 from headrace._settings import settings
 from headrace.engine import Lane, current_engine
 from headrace.files import _calls
+from tests import tasks
 
 BOUND_S = 10.0
 """How long anything may take here. A machine of CI can be slow; a hang is longer."""
@@ -38,13 +38,13 @@ async def until(condition: Callable[[], object], what: str = "") -> None:
     deadline = time.monotonic() + BOUND_S
     while not condition():
         assert time.monotonic() < deadline, what or f"never so: {condition}"
-        await asyncio.sleep(0.001)
+        await tasks.sleep(0.001)
 
 
 async def turns(count: int) -> None:
     """Let the loop turn *count* times."""
     for _ in range(count):
-        await asyncio.sleep(0)
+        await tasks.sleep(0)
 
 
 # -- Counting --
@@ -102,9 +102,8 @@ async def saturated(lane: Lane = Lane.WORK) -> AsyncIterator[Callable[[], None]]
         busy.release()
         release.wait(60)
 
-    tasks = [
-        asyncio.ensure_future(current_engine().run(occupy, lane=lane))
-        for _ in range(limit)
+    started = [
+        tasks.start(current_engine().run(occupy, lane=lane)) for _ in range(limit)
     ]
     # Native threads read from a pipe that nobody writes to.
     reading, writing = os.pipe()
@@ -135,7 +134,7 @@ async def saturated(lane: Lane = Lane.WORK) -> AsyncIterator[Callable[[], None]]
         yield let_go
     finally:
         let_go()
-        await asyncio.gather(*tasks)
+        await tasks.gather(*started)
         for job in native:
             await current_engine().outcome(job)
         os.close(reading)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 
 import headrace
+from tests import tasks
 from tests.faults.support import is_open, saturated, turns, until
 
 MODES = ["w", "wb", "a", "r+b", "x+"]
@@ -37,14 +37,14 @@ async def test_cancelled_while_the_body_waits(tmp_path: Path, mode: str) -> None
         async with headrace.open(path, mode) as file:
             files.append(file)
             await file.write(data_for(mode))
-            await asyncio.Event().wait()
+            await tasks.Event().wait()
 
-    task = asyncio.ensure_future(use())
+    task = tasks.start(use())
     await until(lambda: files)
     await turns(3)
     fd = files[0].fileno()
     task.cancel()
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(tasks.Cancelled):
         await task
     assert files[0].closed
     assert not is_open(fd)
@@ -59,17 +59,15 @@ async def test_cancelled_before_the_block_is_left(tmp_path: Path, mode: str) -> 
         async with headrace.open(path, mode) as file:
             files.append(file)
             await file.write(data_for(mode))
-            task = asyncio.current_task()
-            assert task is not None
-            task.cancel()
+            tasks.current().cancel()
             # The cancellation meets the first wait, which is inside __aexit__.
 
-    task = asyncio.ensure_future(use())
-    with pytest.raises(asyncio.CancelledError):
+    task = tasks.start(use())
+    with pytest.raises(tasks.Cancelled):
         await task
         # A block that could be left without waiting gives it to the next wait.
         await turns(1)
-        raise asyncio.CancelledError
+        raise tasks.TaskCancelled
     assert files[0].closed
     assert path.read_text() == DATA
 
@@ -77,9 +75,9 @@ async def test_cancelled_before_the_block_is_left(tmp_path: Path, mode: str) -> 
 @asynccontextmanager
 async def being_closed(
     path: Path, mode: str, how: str
-) -> AsyncIterator[tuple[asyncio.Task[None], Any, int, Callable[[], None]]]:
+) -> AsyncIterator[tuple[Any, Any, int, Callable[[], None]]]:
     """Give a task that is inside a close whose job waits for a free worker."""
-    leaving = asyncio.Event()
+    leaving = tasks.Event()
 
     async def use(file: Any) -> None:
         if how == "async with":
@@ -94,7 +92,7 @@ async def being_closed(
     file = await headrace.open(path, mode)
     fd = file.fileno()
     async with saturated() as release:
-        task = asyncio.ensure_future(use(file))
+        task = tasks.start(use(file))
         await leaving.wait()
         await turns(5)
         assert not task.done(), "closing did not need the engine"
@@ -113,7 +111,7 @@ async def test_cancelled_during_the_close(
             await turns(3)
         assert not task.done(), "the close was given up"
         release()
-        with pytest.raises(asyncio.CancelledError):
+        with pytest.raises(tasks.Cancelled):
             await task
     assert file.closed
     assert not is_open(fd)
@@ -127,10 +125,10 @@ async def test_timeout_around_the_close_is_a_timeout(tmp_path: Path) -> None:
     async with saturated() as release:
 
         async def leave() -> None:
-            async with asyncio.timeout(0):
+            async with tasks.timeout(0):
                 await file.close()
 
-        task = asyncio.ensure_future(leave())
+        task = tasks.start(leave())
         await turns(5)
         release()
         with pytest.raises(TimeoutError):
@@ -139,10 +137,11 @@ async def test_timeout_around_the_close_is_a_timeout(tmp_path: Path) -> None:
     assert path.read_bytes() == b"data"
 
 
+@pytest.mark.asyncio_only("Trio's scope ends what is raised in it")
 async def test_error_in_the_body_and_a_cancelled_close(tmp_path: Path) -> None:
     path = tmp_path / "file"
     file = await headrace.open(path, "wb")
-    raising = asyncio.Event()
+    raising = tasks.Event()
 
     async def use() -> None:
         async with file:
@@ -151,13 +150,13 @@ async def test_error_in_the_body_and_a_cancelled_close(tmp_path: Path) -> None:
             raise ZeroDivisionError
 
     async with saturated() as release:
-        task = asyncio.ensure_future(use())
+        task = tasks.start(use())
         await raising.wait()
         await turns(3)
         task.cancel()
         await turns(3)
         release()
-        with pytest.raises(asyncio.CancelledError) as caught:
+        with pytest.raises(tasks.Cancelled) as caught:
             await task
     assert isinstance(caught.value.__context__, ZeroDivisionError)
     assert file.closed
@@ -179,15 +178,15 @@ async def test_two_tasks_closing_at_once_close_once(tmp_path: Path) -> None:
     file = await headrace.open(path, "wb")
     await file.write(b"data")
     async with saturated() as release:
-        first = asyncio.ensure_future(file.close())
-        second = asyncio.ensure_future(file.close())
+        first = tasks.start(file.close())
+        second = tasks.start(file.close())
         await turns(5)
         assert not second.done(), "returned before the file was written and closed"
         first.cancel()
         await turns(2)
         release()
-        results = await asyncio.gather(first, second, return_exceptions=True)
-    assert isinstance(results[0], asyncio.CancelledError)
+        results = await tasks.gather(first, second, return_exceptions=True)
+    assert isinstance(results[0], tasks.Cancelled)
     assert results[1] is None
     assert file.closed
     assert path.read_bytes() == b"data"
@@ -198,12 +197,12 @@ async def test_cancelled_flush_has_flushed_all_or_nothing(tmp_path: Path) -> Non
     async with headrace.open(path, "wb") as file:
         await file.write(b"data")
         async with saturated() as release:
-            task = asyncio.ensure_future(file.flush())
+            task = tasks.start(file.flush())
             await turns(5)
             task.cancel()
             await turns(2)
             release()
-            with pytest.raises(asyncio.CancelledError):
+            with pytest.raises(tasks.Cancelled):
                 await task
         assert path.read_bytes() in (b"", b"data")
         await file.write(b" and more")
@@ -217,11 +216,11 @@ async def test_close_of_a_pipe_that_nobody_reads_can_be_cancelled() -> None:
         await file.write(b"x" * 40_000)
         await file.flush()
         await file.write(b"y" * 40_000)
-        task = asyncio.ensure_future(file.close())
+        task = tasks.start(file.close())
         await turns(5)
         task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await asyncio.wait_for(asyncio.shield(task), 5)
+        with pytest.raises(tasks.Cancelled):
+            await tasks.watch(task, 5)
         assert file.closed
         assert not is_open(writer)
     finally:

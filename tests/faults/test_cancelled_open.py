@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import os
 import random
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 
 import headrace
+from tests import tasks
 from tests.faults.support import descriptors, saturated, turns, until
 
 OPENS = 1000
@@ -27,22 +27,22 @@ async def cancelled_at_random(
     chance = random.Random(seed)
     cancelled = done = 0
     for _ in range(count):
-        task = asyncio.ensure_future(start())
+        task = tasks.start(start())
         match chance.randrange(4):
             case 0:
                 await turns(chance.randrange(6))
             case 1:
-                await asyncio.sleep(chance.random() * 0.0004)
+                await tasks.sleep(chance.random() * 0.0004)
             case 2:
                 delay = chance.random() * 0.0004
-                asyncio.get_running_loop().call_later(delay, task.cancel)
-                await asyncio.wait([task])
+                tasks.later(delay, task.cancel)
+                await tasks.wait([task])
             case 3:
-                await asyncio.wait([task], timeout=chance.random() * 0.0002)
+                await tasks.wait([task], timeout=chance.random() * 0.0002)
         task.cancel()
         try:
             file = await task
-        except asyncio.CancelledError:
+        except tasks.Cancelled:
             cancelled += 1
         else:
             done += 1
@@ -78,18 +78,18 @@ async def test_opens_cancelled_together_leak_nothing(tmp_path: Path) -> None:
     chance = random.Random(2)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        tasks = [asyncio.ensure_future(open_file(path)) for _ in range(200)]
+        started = [tasks.start(open_file(path)) for _ in range(200)]
         await turns(2)
-        chance.shuffle(tasks)
-        for task in tasks[:150]:
+        chance.shuffle(started)
+        for task in started[:150]:
             task.cancel()
             await turns(chance.randrange(2))
-        results = await asyncio.gather(*tasks, return_exceptions=True)
+        results = await tasks.gather(*started, return_exceptions=True)
         for result in results:
             if not isinstance(result, BaseException):
                 await result.close()
             else:
-                assert isinstance(result, asyncio.CancelledError)
+                assert isinstance(result, tasks.Cancelled)
         del results
         gc.collect()
         await until(lambda: descriptors() == before, "descriptors left open")
@@ -102,10 +102,10 @@ async def open_file(path: Path) -> Any:
 async def test_an_open_that_no_worker_has_begun_never_opens(tmp_path: Path) -> None:
     path = tmp_path / "new"
     async with saturated() as release:
-        task = asyncio.ensure_future(headrace_create(path))
+        task = tasks.start(headrace_create(path))
         await turns(5)
         task.cancel()
-        with pytest.raises(asyncio.CancelledError):
+        with pytest.raises(tasks.Cancelled):
             await task
         release()
     assert not path.exists()
@@ -118,13 +118,13 @@ async def headrace_create(path: Path) -> Any:
 async def test_a_descriptor_that_arrives_late_is_closed(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("content")
-    entered = asyncio.Event()
-    loop = asyncio.get_running_loop()
+    entered = tasks.Event()
+    call_soon = tasks.from_thread()
     go_on = threading.Event()
     given: list[int] = []
 
     def slow(name: str, flags: int) -> int:
-        loop.call_soon_threadsafe(entered.set)
+        call_soon(entered.set)
         go_on.wait(10)
         given.append(os.open(name, flags))
         return given[0]
@@ -133,12 +133,12 @@ async def test_a_descriptor_that_arrives_late_is_closed(tmp_path: Path) -> None:
         return await headrace.open(path, opener=slow)
 
     before = descriptors()
-    task = asyncio.ensure_future(start())
+    task = tasks.start(start())
     await entered.wait()
     task.cancel()
     await turns(3)
     go_on.set()
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(tasks.Cancelled):
         await task
     await until(lambda: given and descriptors() == before, "left open")
 
@@ -153,15 +153,15 @@ async def test_cancelled_async_with_before_it_began_leaks_nothing(
     async def use() -> None:
         async with headrace.open(path, "r+") as file:
             entered.append(file)
-            await asyncio.Event().wait()
+            await tasks.Event().wait()
 
     await (await headrace.open(path)).close()
     before = descriptors()
     for ticks in range(12):
-        task = asyncio.ensure_future(use())
+        task = tasks.start(use())
         await turns(ticks)
         task.cancel()
-        with pytest.raises(asyncio.CancelledError):
+        with pytest.raises(tasks.Cancelled):
             await task
     assert all(file.closed for file in entered)
     await until(lambda: descriptors() == before, "descriptors left open")

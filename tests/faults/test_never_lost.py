@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import headrace
+from tests import tasks
 from tests.faults.support import is_open, passes, saturated, script, turns, until
 
 OPENED = [("w", {}), ("wb", {}), ("a", {}), ("w+b", {}), ("w", {"buffering": 5})]
@@ -152,7 +153,7 @@ async def test_file_is_not_collected_while_an_operation_holds_it(
     file = await headrace.open(path, "rb", buffering=0)
     fd = file.fileno()
     async with saturated() as release:
-        task = asyncio.ensure_future(file.read(1_000_000))
+        task = tasks.start(file.read(1_000_000))
         await turns(3)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -175,16 +176,16 @@ async def test_descriptor_is_not_reused_under_an_operation_nobody_waits_for(
     path.write_bytes(b"x" * 1_000_000)
     file = await headrace.open(path, "rb", buffering=0)
     fd = file.fileno()
-    entered = asyncio.Event()
+    entered = tasks.Event()
     async with saturated():
-        task = asyncio.ensure_future(file.read(1_000_000))
+        task = tasks.start(file.read(1_000_000))
         await turns(3)
         if cancelled:
             task.cancel()
             entered.set()
         await turns(2)
         assert is_open(fd)
-    await asyncio.gather(task, return_exceptions=True)
+    await tasks.gather(task, return_exceptions=True)
     await file.close()
     assert not is_open(fd)
 

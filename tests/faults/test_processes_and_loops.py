@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import headrace
+from tests import tasks
 from tests.faults.support import (
     BOUND_S,
     descriptors,
@@ -273,16 +274,16 @@ def test_file_is_used_in_a_later_loop_after_a_cancellation(
 
     async def first() -> Any:
         file = await headrace.open(path, "rb", buffering=0)
-        task = asyncio.ensure_future(file.read(900_000))
+        task = tasks.start(file.read(900_000))
         await turns(2)
         task.cancel()
-        await asyncio.wait([task])
+        await tasks.wait([task])
         return file
 
     async def second(file: Any) -> None:
         async with file:
-            assert await asyncio.wait_for(file.tell(), BOUND_S) in (0, 900_000)
-            assert len(await asyncio.wait_for(file.read(), BOUND_S)) >= 100_000
+            assert await tasks.wait_for(file.tell(), BOUND_S) in (0, 900_000)
+            assert len(await tasks.wait_for(file.read(), BOUND_S)) >= 100_000
 
     loop.run(second, loop.run(first))
 
@@ -295,14 +296,14 @@ def test_loop_that_ended_with_operations_waiting_is_no_trouble(
     async def first() -> Any:
         file = await headrace.open(path, "wb", buffering=0)
         async with saturated():
-            tasks = [asyncio.ensure_future(file.write(b"x" * 10)) for _ in range(2)]
+            started = [tasks.start(file.write(b"x" * 10)) for _ in range(2)]
             await turns(3)
-            for task in tasks:
+            for task in started:
                 task.cancel()
         return file
 
     async def second(file: Any) -> None:
-        async with asyncio.timeout(BOUND_S):
+        async with tasks.timeout(BOUND_S):
             await file.write(b"z")
             await file.close()
 
@@ -329,7 +330,7 @@ def test_file_in_two_loops_at_once_is_refused_with_an_explanation(
     async def main() -> None:
         async with headrace.open(path, "wb") as file:
             async with saturated() as release:
-                task = asyncio.ensure_future(file.write(b"x" * 300_000))
+                task = tasks.start(file.write(b"x" * 300_000))
                 await turns(3)
                 thread = threading.Thread(target=in_thread, args=(file,))
                 thread.start()

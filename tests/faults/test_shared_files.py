@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import os
 import subprocess
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 
 import headrace
+from tests import tasks
 from tests.faults.support import saturated, turns
 
 
@@ -37,7 +37,7 @@ async def test_concurrent_positional_reads_are_all_right(
         async def check(number: int) -> None:
             assert await file.pread(8, number * 8) == b"%07d\n" % number
 
-        await asyncio.gather(*(check(number) for number in range(2000)))
+        await tasks.gather(*(check(number) for number in range(2000)))
         assert await file.tell() == 0
 
 
@@ -50,13 +50,13 @@ async def test_concurrent_positional_reads_by_the_engine_are_all_right(
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
             assert await file.pread(8, number * 8) == b"%07d\n" % number
 
-        await asyncio.gather(*(check(number) for number in range(2000)))
+        await tasks.gather(*(check(number) for number in range(2000)))
 
 
 async def test_concurrent_positional_writes_are_all_there(tmp_path: Path) -> None:
     path = tmp_path / "file"
     async with headrace.open(path, "w+b") as file:
-        results = await asyncio.gather(
+        results = await tasks.gather(
             *(file.pwrite(b"%07d\n" % n, n * 8) for n in reversed(range(2000)))
         )
         assert set(results) == {8}
@@ -69,7 +69,7 @@ async def test_positional_reads_do_not_wait_for_a_slow_operation(
     numbered: Path, mode: str
 ) -> None:
     async with headrace.open(numbered, mode) as file:
-        async with file._turns, asyncio.timeout(2):
+        async with file._turns, tasks.timeout(2):
             assert await file.pread(8, 8) == b"0000001\n"
 
 
@@ -119,7 +119,7 @@ async def test_concurrent_writes_keep_their_order_and_are_not_torn(
     path = tmp_path / "file"
     pieces = [bytes([number % 251]) * (number % 40 + 1) for number in range(500)]
     async with headrace.open(path, "wb", buffering=buffering) as file:
-        await asyncio.gather(*(file.write(piece) for piece in pieces))
+        await tasks.gather(*(file.write(piece) for piece in pieces))
     assert path.read_bytes() == b"".join(pieces)
 
 
@@ -127,7 +127,7 @@ async def test_concurrent_large_writes_keep_their_order(tmp_path: Path) -> None:
     path = tmp_path / "file"
     pieces = [bytes([number]) * (number * 5000 + 1) for number in range(60)]
     async with headrace.open(path, "wb") as file:
-        await asyncio.gather(*(file.write(piece) for piece in pieces))
+        await tasks.gather(*(file.write(piece) for piece in pieces))
     assert path.read_bytes() == b"".join(pieces)
 
 
@@ -135,7 +135,7 @@ async def test_concurrent_text_writes_keep_their_order(tmp_path: Path) -> None:
     path = tmp_path / "file"
     lines = [f"line {number} {'é' * (number % 50)}\n" for number in range(500)]
     async with headrace.open(path, "w", encoding="utf-16", buffering=64) as file:
-        await asyncio.gather(*(file.write(line) for line in lines))
+        await tasks.gather(*(file.write(line) for line in lines))
     assert path.read_text(encoding="utf-16") == "".join(lines)
 
 
@@ -143,13 +143,13 @@ async def test_concurrent_text_writes_keep_their_order(tmp_path: Path) -> None:
 async def test_concurrent_reads_take_turns(numbered: Path, buffering: int) -> None:
     opening: Any = headrace.open(numbered, "rb", buffering=buffering)
     async with opening as file:
-        pieces = await asyncio.gather(*(file.read(8) for _ in range(500)))
+        pieces = await tasks.gather(*(file.read(8) for _ in range(500)))
     assert pieces == [b"%07d\n" % number for number in range(500)]
 
 
 async def test_concurrent_readlines_take_turns(numbered: Path) -> None:
     async with headrace.open(numbered, buffering=64) as file:
-        lines = await asyncio.gather(*(start(file.readline()) for _ in range(500)))
+        lines = await tasks.gather(*(start(file.readline()) for _ in range(500)))
     assert lines == [f"{number:07d}\n" for number in range(500)]
 
 
@@ -163,8 +163,8 @@ async def test_operations_queued_behind_a_slow_one_run_in_call_order(
     path = tmp_path / "file"
     async with headrace.open(path, "w+b") as file:
         async with saturated() as release:
-            tasks = [
-                asyncio.ensure_future(start(call))
+            started = [
+                tasks.start(start(call))
                 for call in (
                     file.write(b"a" * 200_000),
                     file.seek(100),
@@ -177,7 +177,7 @@ async def test_operations_queued_behind_a_slow_one_run_in_call_order(
             ]
             await turns(3)
             release()
-            results = await asyncio.gather(*tasks)
+            results = await tasks.gather(*started)
     content = b"a" * 100 + b"b" * 50
     assert results == [200_000, 100, 100, 200, 150, 50, content[50:]]
     assert path.read_bytes() == content
@@ -187,17 +187,15 @@ async def test_cancelled_waiter_hands_its_turn_on(tmp_path: Path) -> None:
     path = tmp_path / "file"
     async with headrace.open(path, "wb", buffering=0) as file:
         async with saturated() as release:
-            tasks = [
-                asyncio.ensure_future(file.write(b"%d" % number)) for number in range(9)
-            ]
+            started = [tasks.start(file.write(b"%d" % number)) for number in range(9)]
             await turns(3)
-            for task in tasks[1::2]:
+            for task in started[1::2]:
                 task.cancel()
             await turns(2)
             release()
-            results = await asyncio.gather(*tasks, return_exceptions=True)
+            results = await tasks.gather(*started, return_exceptions=True)
     assert results[::2] == [1] * 5
-    assert all(isinstance(r, asyncio.CancelledError) for r in results[1::2])
+    assert all(isinstance(r, tasks.Cancelled) for r in results[1::2])
     assert path.read_bytes() == b"02468"
 
 
@@ -209,7 +207,7 @@ async def test_seek_and_read_of_two_tasks_do_not_interleave_inside_a_call(
         async def lines() -> list[bytes]:
             return [await file.readline() for _ in range(300)]
 
-        both = await asyncio.gather(lines(), lines())
+        both = await tasks.gather(lines(), lines())
     assert sorted(both[0] + both[1]) == [b"%07d\n" % n for n in range(600)]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import builtins
 import errno
 import io
@@ -17,6 +16,7 @@ from pathlib import Path
 import pytest
 
 import headrace
+from tests import tasks
 from tests.faults.support import BOUND_S, saturated, turns
 
 # Such that two reads of them give the same.
@@ -119,20 +119,20 @@ async def test_fifo_by_name(fifo: Path) -> None:
             assert not await file.seekable()
             return await file.read()
 
-    async with asyncio.timeout(BOUND_S):
-        got, _ = await asyncio.gather(read(), write())
+    async with tasks.timeout(BOUND_S):
+        got, _ = await tasks.gather(read(), write())
     assert got == data
 
 
 async def test_fifo_gives_lines_as_they_come(fifo: Path) -> None:
-    opened = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    answers: asyncio.Queue[str] = asyncio.Queue()
+    opened = tasks.Event()
+    call_soon = tasks.from_thread()
+    answers: list[str] = []
     go_on = threading.Semaphore(0)
 
     def write() -> None:
         with builtins.open(fifo, "w", buffering=1) as sync:
-            loop.call_soon_threadsafe(opened.set)
+            call_soon(opened.set)
             for number in range(5):
                 sync.write(f"line {number}\n")
                 go_on.acquire(timeout=BOUND_S)
@@ -140,16 +140,16 @@ async def test_fifo_gives_lines_as_they_come(fifo: Path) -> None:
     thread = threading.Thread(target=write)
     thread.start()
     try:
-        async with asyncio.timeout(BOUND_S), headrace.open(fifo) as file:
+        async with tasks.timeout(BOUND_S), headrace.open(fifo) as file:
             await opened.wait()
             async for line in file:
-                answers.put_nowait(line)
+                answers.append(line)
                 go_on.release()
     finally:
         for _ in range(5):
             go_on.release()
         thread.join()
-    assert [answers.get_nowait() for _ in range(5)] == [f"line {n}\n" for n in range(5)]
+    assert answers == [f"line {n}\n" for n in range(5)]
 
 
 async def test_one_shot_reads_a_fifo(fifo: Path) -> None:
@@ -159,7 +159,7 @@ async def test_one_shot_reads_a_fifo(fifo: Path) -> None:
     thread = threading.Thread(target=write)
     thread.start()
     try:
-        got = await asyncio.wait_for(headrace.read_bytes(fifo), BOUND_S)
+        got = await tasks.wait_for(headrace.read_bytes(fifo), BOUND_S)
     finally:
         thread.join()
     assert got == b"x" * 200_000
@@ -178,8 +178,8 @@ async def test_pipe_descriptors() -> None:
         async with headrace.open(reader, "rb") as file:
             return b"".join([piece async for piece in file.chunks(7_000)])
 
-    async with asyncio.timeout(BOUND_S):
-        got, _ = await asyncio.gather(read(), write())
+    async with tasks.timeout(BOUND_S):
+        got, _ = await tasks.gather(read(), write())
     assert got == data
 
 
@@ -188,13 +188,13 @@ async def test_read1_of_a_pipe_gives_what_is_there(blocking: bool) -> None:
     reader, writer = os.pipe()
     os.set_blocking(reader, blocking)
     try:
-        async with asyncio.timeout(BOUND_S), headrace.open(reader, "rb") as file:
+        async with tasks.timeout(BOUND_S), headrace.open(reader, "rb") as file:
             os.write(writer, b"abc")
             assert await file.read1(100) == b"abc"
             os.write(writer, b"defg")
             assert await file.read(2) == b"de"
             assert await file.read1(100) == b"fg"
-            task = asyncio.ensure_future(file.read(3))
+            task = tasks.start(file.read(3))
             await turns(3)
             os.write(writer, b"hi")
             await turns(3)
@@ -236,9 +236,9 @@ async def test_full_pipe_suspends_the_writer_alone(tmp_path: Path) -> None:
     reader, writer = os.pipe()
     data = b"x" * 500_000
     async with headrace.open(writer, "wb", buffering=0) as file:
-        task = asyncio.ensure_future(write_all(file, data))
+        task = tasks.start(write_all(file, data))
         await turns(3)
-        async with asyncio.timeout(BOUND_S):
+        async with tasks.timeout(BOUND_S):
             async with headrace.open(tmp_path / "file", "w") as other:
                 await other.write("not held up")
             got = b""
@@ -270,7 +270,7 @@ def terminal() -> Iterator[tuple[int, int]]:
 
 async def test_terminal_is_read_and_written(terminal: tuple[int, int]) -> None:
     master, slave = terminal
-    async with asyncio.timeout(BOUND_S):
+    async with tasks.timeout(BOUND_S):
         async with headrace.open(slave, "r+b", buffering=0, closefd=False) as file:
             assert await file.isatty()
             os.write(master, b"typed")
@@ -283,13 +283,13 @@ async def test_terminal_read_is_cancelled_at_once(terminal: tuple[int, int]) -> 
     master, slave = terminal
     async with headrace.open(slave, "rb", closefd=False) as file:
         async with saturated():
-            task = asyncio.ensure_future(file.read(1))
+            task = tasks.start(file.read(1))
             await turns(5)
             task.cancel()
-            with pytest.raises(asyncio.CancelledError):
+            with pytest.raises(tasks.Cancelled):
                 await task
         os.write(master, b"x")
-        assert await asyncio.wait_for(file.read(1), BOUND_S) == b"x"
+        assert await tasks.wait_for(file.read(1), BOUND_S) == b"x"
 
 
 async def test_text_on_a_terminal_is_line_buffered(terminal: tuple[int, int]) -> None:
@@ -304,7 +304,7 @@ async def test_socket_descriptor() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         async with headrace.open(ours.detach(), "r+b", buffering=0) as file:
-            async with asyncio.timeout(BOUND_S):
+            async with tasks.timeout(BOUND_S):
                 theirs.send(b"hello")
                 assert await file.read(100) == b"hello"
                 assert await file.write(b"world") == 5

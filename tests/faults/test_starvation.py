@@ -13,6 +13,7 @@ import pytest
 import headrace
 from headrace._platform import worker_limit
 from headrace.engine import current_engine
+from tests import tasks
 from tests.faults.support import kernel_threads, passes, saturated, turns
 
 STUCK = """
@@ -33,9 +34,9 @@ STUCK = """
         paths = [os.path.join(folder, f"fifo{{i}}") for i in range(100)]
         for path in paths:
             os.mkfifo(path)
-        tasks = [asyncio.ensure_future(open_it(path)) for path in paths]
+        started = [asyncio.ensure_future(open_it(path)) for path in paths]
         await asyncio.sleep(0.1)
-        assert not any(task.done() for task in tasks)
+        assert not any(task.done() for task in started)
         for _ in range(5):
             began = time.perf_counter()
             await headrace.os.stat(regular)
@@ -44,10 +45,10 @@ STUCK = """
             await asyncio.get_running_loop().getaddrinfo("127.0.0.1", 80)
             took = time.perf_counter() - began
             assert took < 2, f"starved for {{took}} s"
-        for task in tasks:
+        for task in started:
             task.cancel()
         began = time.perf_counter()
-        results = await asyncio.gather(*tasks, return_exceptions=True)
+        results = await asyncio.gather(*started, return_exceptions=True)
         assert time.perf_counter() - began < 2
         assert all(isinstance(r, asyncio.CancelledError) for r in results), results
 
@@ -82,10 +83,10 @@ async def test_fifo_opens_when_the_other_end_comes(tmp_path: Path) -> None:
             assert isinstance(text, str)
             return text
 
-    reading = asyncio.ensure_future(read())
+    reading = tasks.start(read())
     await turns(5)
-    await asyncio.wait_for(write(), 10)
-    assert await asyncio.wait_for(reading, 10) == "through the pipe\n"
+    await tasks.wait_for(write(), 10)
+    assert await tasks.wait_for(reading, 10) == "through the pipe\n"
 
 
 async def test_bursts_do_not_grow_the_pool() -> None:
@@ -101,7 +102,7 @@ async def test_bursts_do_not_grow_the_pool() -> None:
 
     before = kernel_threads()
     for _ in range(5):
-        await asyncio.gather(*(engine.run(note) for _ in range(400)))
+        await tasks.gather(*(engine.run(note) for _ in range(400)))
     assert peak <= worker_limit()
     assert kernel_threads() <= before + worker_limit()
 
@@ -113,18 +114,21 @@ async def test_concurrent_files_do_not_grow_the_pool(tmp_path: Path) -> None:
 
     # Threads of pools that earlier tests made are there until they have been idle.
     others = set(threading.enumerate())
-    await asyncio.gather(*(use(number) for number in range(300)))
+    await tasks.gather(*(use(number) for number in range(300)))
     made = set(threading.enumerate()) - others
     assert sum(thread.name.startswith("headrace") for thread in made) <= worker_limit()
 
 
-async def test_the_default_executor_is_left_alone(tmp_path: Path) -> None:
-    loop = asyncio.get_running_loop()
-
+async def test_the_default_executor_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def no(*args: object) -> None:
-        raise AssertionError("the loop's default executor was used")
+        raise AssertionError("the loop's own threads were used")
 
-    loop.run_in_executor = no  # type: ignore[method-assign,assignment]
+    if tasks.on_trio():
+        monkeypatch.setattr("trio.to_thread.run_sync", no)
+    else:
+        asyncio.get_running_loop().run_in_executor = no  # type: ignore[method-assign,assignment]
     async with headrace.open(tmp_path / "file", "w") as file:
         await file.write("content")
     async with headrace.open(tmp_path / "file") as file:
@@ -140,10 +144,10 @@ async def test_queued_work_is_done_when_the_pool_is_free_again(tmp_path: Path) -
             await file.write(path.name)
 
     async with saturated() as release:
-        tasks = [asyncio.ensure_future(use(path)) for path in paths]
+        started = [tasks.start(use(path)) for path in paths]
         await turns(3)
         release()
-        await asyncio.gather(*tasks)
+        await tasks.gather(*started)
     assert [path.read_text() for path in paths] == [path.name for path in paths]
 
 
@@ -159,10 +163,10 @@ async def others_while(work: object) -> int:
         nonlocal ran
         while not stop:
             ran += 1
-            await asyncio.sleep(0)
+            await tasks.sleep(0)
 
-    task = asyncio.ensure_future(other())
-    await asyncio.sleep(0)
+    task = tasks.start(other())
+    await tasks.sleep(0)
     ran = 0
     await work  # type: ignore[misc]
     stop = True
@@ -246,10 +250,10 @@ async def test_loop_is_not_held_up_by_a_large_read(tmp_path: Path) -> None:
         nonlocal latest
         while not stop:
             began = time.perf_counter()
-            await asyncio.sleep(0.001)
+            await tasks.sleep(0.001)
             latest = max(latest, time.perf_counter() - began - 0.001)
 
-    task = asyncio.ensure_future(heartbeat())
+    task = tasks.start(heartbeat())
     async with headrace.open(path, "rb", buffering=0) as raw:
         data = await raw.read(64 * 1024 * 1024)
     stop = True

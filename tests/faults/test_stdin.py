@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import fcntl
 import importlib.util
@@ -19,6 +18,7 @@ from pathlib import Path
 import pytest
 
 import headrace
+from tests import tasks
 from tests.faults.support import BOUND_S, passes, script
 
 CANCEL_SOON = """
@@ -317,5 +317,5 @@ async def test_stdout_follows_monkeypatching(
     await headrace.stdout.flush()
     await headrace.stderr.write("err\n")
     await headrace.stderr.flush()
-    await asyncio.sleep(0)
+    await tasks.sleep(0)
     assert capsys.readouterr() == ("out\n", "err\n")

@@ -5,14 +5,15 @@ It offers what `AsyncTextIOWrapper` asks of the layer below, and nothing else.
 
 from __future__ import annotations
 
-import asyncio
 import io
 from collections.abc import Callable
+from typing import Any
 
 from headrace._errors import UnsupportedOperation
 from headrace._typing import WAIT, Wait
 from headrace.engine import current_engine
 from headrace.files._turns import Turns
+from tests import tasks
 
 
 def never() -> bool:
@@ -63,7 +64,7 @@ class FakeBuffer:
         #: What writing to the file raises.
         self.error: OSError | None = None
         #: What every call that waits waits for, once `hold()` was called.
-        self._gate: asyncio.Semaphore | None = None
+        self._gate: Any = None
         self._turns = Turns()
         self._waits = waits
         self._room = self._buffer_size = room
@@ -73,14 +74,14 @@ class FakeBuffer:
 
     def hold(self) -> None:
         """Let calls that wait wait for `let_one()` or `let_all()`."""
-        self._gate = asyncio.Semaphore(0)
+        self._gate = tasks.Semaphore(0)
 
     async def let_one(self) -> None:
         """Let one call come back, and return when another one waits, or none does."""
         assert self._gate is not None
         self._gate.release()
         for _ in range(3):
-            await asyncio.sleep(0)
+            await tasks.sleep(0)
 
     def let_all(self) -> None:
         """Let all calls come back, and no later one wait for this."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,6 +12,7 @@ from typing import Any
 from headrace.engine import Device
 from headrace.files._mode import parse_mode
 from headrace.files._raw import AsyncFileIO
+from tests import tasks
 
 BOUND_S = 10.0
 
@@ -67,7 +67,7 @@ async def until(condition: Callable[[], object]) -> None:
     deadline = time.monotonic() + BOUND_S
     while not condition():
         assert time.monotonic() < deadline, "it never came so far"
-        await asyncio.sleep(0)
+        await tasks.sleep(0)
 
 
 # -- Comparing --

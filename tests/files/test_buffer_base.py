@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import gc
 import os
@@ -25,6 +24,7 @@ from headrace._errors import os_error
 from headrace._stats import stats
 from headrace._typing import WAIT
 from headrace.files import _calls
+from tests import tasks
 from tests.fakes import (
     RunningJob,
     ScriptedRaw,
@@ -384,9 +384,9 @@ async def test_operation_queued_behind_a_close_is_refused(
         queued = await begun(call(file))
         assert not file.closed
         for task in (first, closing):
-            await engine.carry(asyncio.wait_for(task, None))
+            await engine.carry(tasks.wait_for(task, None))
         with pytest.raises(ValueError, match="closed file"):
-            await engine.carry(asyncio.wait_for(queued, None))
+            await engine.carry(tasks.wait_for(queued, None))
     assert path.read_bytes() == CONTENTS
 
 
@@ -396,9 +396,9 @@ async def test_close_queued_behind_a_close_does_nothing(
     async with raw_file(path, "r+b") as raw:
         file = AsyncBufferedWriter(raw, 64)
         await engine.carry(file.write(b"x"))
-        tasks = [await begun(file.close()) for _ in range(3)]
+        started = [await begun(file.close()) for _ in range(3)]
         engine.run_one()
-        await asyncio.gather(*tasks)
+        await tasks.gather(*started)
         assert not engine.waiting
 
 
@@ -411,8 +411,8 @@ async def test_operation_on_the_raw_file_waits_for_the_buffers(
         second = await begun(raw.read(4))
         await turns()
         assert len(engine.waiting) == 1
-        assert await engine.carry(asyncio.wait_for(first, None)) == CONTENTS[:4]
-        assert await engine.carry(asyncio.wait_for(second, None)) == CONTENTS[8:12]
+        assert await engine.carry(tasks.wait_for(first, None)) == CONTENTS[:4]
+        assert await engine.carry(tasks.wait_for(second, None)) == CONTENTS[8:12]
         await engine.carry(file.close())
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import array
-import asyncio
 import ctypes
 import errno
 import sys
@@ -18,6 +17,7 @@ from headrace import open as open_file
 from headrace._stats import stats
 from headrace.engine import budget
 from headrace.files._buffer_writing import WRITE_BUFFER_SIZE
+from tests import tasks
 from tests.fakes import ScriptedRaw, SteppedEngine, begun, turns
 from tests.files.support import raw_file
 
@@ -191,6 +191,7 @@ async def test_many_small_writes_are_few_jobs(
 # -- Trying --
 
 
+@pytest.mark.asyncio_only("under Trio, an attempt is only made inside an operation")
 async def test_try_write_takes_all_or_nothing() -> None:
     raw = ScriptedRaw()
     file = over(raw)
@@ -201,6 +202,7 @@ async def test_try_write_takes_all_or_nothing() -> None:
     assert raw.data == b"abcdefgh"
 
 
+@pytest.mark.asyncio_only("under Trio, an attempt is only made inside an operation")
 async def test_try_write_waits_for_its_turn() -> None:
     raw = ScriptedRaw()
     file = over(raw)
@@ -298,8 +300,8 @@ async def test_write_cancelled_in_the_line_takes_nothing(
         first = await begun(file.write(b"0123456789"))
         second = await begun(file.write(b"never"))
         second.cancel()
-        await asyncio.wait([second])
-        await engine.carry(asyncio.wait_for(first, None))
+        await tasks.wait([second])
+        await engine.carry(tasks.wait_for(first, None))
         await engine.carry(file.close())
     assert path.read_bytes() == b"0123456789"
 
@@ -316,8 +318,7 @@ async def test_cancelled_write_has_taken_all_or_nothing(
         task = await begun(file.write(data))
         task.cancel()
         await turns()
-        engine.run_all()
-        await asyncio.wait([task])
+        await engine.carry(tasks.wait([task]))
         assert task.cancelled()
         await engine.carry(file.close())
     assert path.read_bytes() in (before, before + data)
@@ -330,9 +331,9 @@ async def test_writes_at_once_are_in_call_order_and_whole(
     pieces = [bytes([65 + number]) * (number + 1) for number in range(20)]
     async with raw_file(path, "wb") as raw:
         file = AsyncBufferedWriter(raw, 16)
-        tasks = [await begun(file.write(piece)) for piece in pieces]
-        for task in tasks:
-            await engine.carry(asyncio.wait_for(task, None))
+        started = [await begun(file.write(piece)) for piece in pieces]
+        for task in started:
+            await engine.carry(tasks.wait_for(task, None))
         await engine.carry(file.close())
     assert path.read_bytes() == b"".join(pieces)
 
@@ -397,7 +398,7 @@ async def test_tight_loop_of_writes_lets_another_task_run(
         nonlocal turned
         while True:
             turned += 1
-            await asyncio.sleep(0)
+            await tasks.sleep(0)
 
     monkeypatch.setattr("headrace.engine._budget.monotonic", clock)
     budget.renew()

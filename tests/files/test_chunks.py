@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ from headrace import AsyncBufferedReader
 from headrace import open as open_file
 from headrace._typing import WAIT
 from headrace.files._chunks import Chunks
+from tests import tasks
 from tests.fakes import RunningJob, ScriptedRaw, SteppedEngine, begun
 from tests.files.support import raw_file, raw_over, slow
 
@@ -113,7 +113,7 @@ async def test_cancelled_chunk_is_not_lost(path: Path, engine: SteppedEngine) ->
         task = await begun(anext(pieces))
         inside = RunningJob(engine.waiting.popleft(), called=True)
         task.cancel()
-        await asyncio.wait([task])
+        await tasks.wait([task])
         inside.finish()
         assert await engine.carry(anext(pieces)) == CONTENTS[:10]
 

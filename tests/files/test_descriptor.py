@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
 import select
@@ -19,6 +18,7 @@ from headrace._stats import stats
 from headrace._typing import WAIT
 from headrace.engine import budget, limits
 from headrace.files import _calls
+from tests import tasks
 from tests.fakes import RunningJob, SteppedEngine, begun, turns
 from tests.files.support import fast, is_open, raw_file, raw_over, slow, until
 
@@ -69,6 +69,7 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> Kernel:
 # -- Inline reads, and what they teach --
 
 
+@pytest.mark.asyncio_only("under Trio, an attempt is only made inside an operation")
 async def test_cached_read_is_made_without_a_job(
     path: Path, kernel: Kernel, engine: SteppedEngine
 ) -> None:
@@ -78,6 +79,7 @@ async def test_cached_read_is_made_without_a_job(
         assert not engine.waiting
 
 
+@pytest.mark.asyncio_only("under Trio, an attempt is only made inside an operation")
 async def test_inline_read_is_counted(path: Path, kernel: Kernel) -> None:
     async with raw_file(path) as file:
         before = stats()
@@ -142,6 +144,7 @@ async def test_nothing_read_below_the_size_is_read_again_by_the_engine(
         assert await file.read(10) == CONTENTS[:10]
 
 
+@pytest.mark.asyncio_only("under Trio, an attempt is only made inside an operation")
 async def test_nothing_read_at_the_end_is_believed(
     path: Path, kernel: Kernel, engine: SteppedEngine
 ) -> None:
@@ -150,6 +153,7 @@ async def test_nothing_read_at_the_end_is_believed(
         assert file.try_read(10) == b""
 
 
+@pytest.mark.asyncio_only("under Trio, an attempt is only made inside an operation")
 async def test_end_that_has_moved_is_seen(path: Path, kernel: Kernel) -> None:
     async with raw_file(path) as file:
         file.try_seek(len(CONTENTS), os.SEEK_SET)
@@ -222,6 +226,7 @@ async def test_spent_budget_stops_inline_reads(
     assert kernel.calls == first
 
 
+@pytest.mark.asyncio_only("under Trio, an attempt is only made inside an operation")
 async def test_breathing_renews_a_spent_budget(path: Path) -> None:
     async with raw_file(path) as file:
         budget.account.operations, budget.account.turned_at = 1000, 0.0
@@ -362,7 +367,7 @@ async def test_cancelled_store_tells_what_has_reached_the_file(
         await turns()
         assert counts == []
         engine.run_all()
-        await asyncio.wait([task])
+        await tasks.wait([task])
         assert (counts, task.cancelled()) == ([4], True)
         assert await file.tell() == 4
         closing = await begun(file.close())
@@ -378,7 +383,7 @@ async def test_cancelled_write_has_moved_the_position(
         task.cancel()
         await turns()
         engine.run_all()
-        await asyncio.wait([task])
+        await tasks.wait([task])
         assert task.cancelled()
         assert (await file.tell(), path.read_bytes()[:4]) == (4, b"0123")
         closing = await begun(file.close())
@@ -410,7 +415,7 @@ async def test_cancelled_read_at_an_own_position_moves_nothing(
         task = await begun(file.read(10))
         engine.run_one()
         task.cancel()
-        await asyncio.wait([task])
+        await tasks.wait([task])
         assert await engine.carry(file.read(3)) == CONTENTS[:3]
         await engine.carry(file.close())
 
@@ -423,7 +428,7 @@ async def test_cancelled_read_of_an_adopted_file_puts_the_position_back(
         task = await begun(file.read(10))
         engine.run_one()
         task.cancel()
-        await asyncio.wait([task])
+        await tasks.wait([task])
         assert task.cancelled()
         assert await file.tell() == 0
         assert os.lseek(fd, 0, os.SEEK_CUR) == 0
@@ -458,7 +463,7 @@ async def test_cancelled_read_of_a_pipe_keeps_its_bytes(
     await until(lambda: engine.waiting)
     engine.run_one()
     task.cancel()
-    await asyncio.wait([task])
+    await tasks.wait([task])
     assert task.cancelled()
     assert await engine.carry(pipe.file.read(2)) == b"01"
     assert await engine.carry(pipe.file.read(10)) == b"23"
@@ -474,7 +479,7 @@ async def test_read_of_a_pipe_cancelled_inside_the_call_keeps_its_bytes(
     await until(lambda: engine.waiting)
     inside = RunningJob(engine.waiting.popleft())
     task.cancel()
-    await asyncio.wait([task])
+    await tasks.wait([task])
     inside.finish()
     assert await engine.carry(pipe.file.read(10)) == b"0123"
     assert await engine.carry(pipe.file.read(10)) == b"456789"
@@ -489,7 +494,7 @@ async def test_read_of_an_adopted_file_cancelled_inside_the_call_moves_nothing(
         task = await begun(file.read(10))
         inside = RunningJob(engine.waiting.popleft())
         task.cancel()
-        await asyncio.wait([task])
+        await tasks.wait([task])
         inside.finish()
         assert await engine.carry(file.read(3)) == CONTENTS[:3]
         await engine.carry(file.close())
@@ -502,7 +507,7 @@ async def test_cancelled_read_to_the_end_of_a_pipe_keeps_its_bytes(pipe: Pipe) -
     await until(lambda: not select.select([pipe.fd], [], [], 0)[0])
     await turns(20)
     task.cancel()
-    await asyncio.wait([task])
+    await tasks.wait([task])
     os.write(pipe.writer, b"second")
     pipe.close()
     assert await pipe.file.readall() == b"first second"
@@ -515,7 +520,7 @@ async def test_read_cancelled_while_nothing_comes_takes_nothing(
     task = await begun(pipe.file.read(4))
     await turns()
     task.cancel()
-    await asyncio.wait([task])
+    await tasks.wait([task])
     assert not engine.waiting
     os.write(pipe.writer, b"later")
     assert await engine.carry(pipe.file.read(10)) == b"later"
@@ -599,7 +604,7 @@ async def test_close_waits_for_a_read_that_nobody_waits_for(
         held = engine.waiting.popleft()
         claimed = RunningJob(held)
         reading.cancel()
-        await asyncio.wait([reading])
+        await tasks.wait([reading])
         closing = await begun(file.close())
         await turns()
         assert not engine.waiting
@@ -630,7 +635,7 @@ async def test_close_waits_for_a_call_that_is_in_flight(
         engine.run_all()
         assert is_open(fd)
         claimed.finish()
-        await asyncio.wait([task])
+        await tasks.wait([task])
         await until(lambda: engine.waiting)
         engine.run_all()
         await closing
@@ -665,7 +670,7 @@ async def test_cancelled_calls_that_are_over_do_not_pile_up(
             task = await begun(file.pread(10, 0))
             claimed = RunningJob(engine.waiting.popleft())
             task.cancel()
-            await asyncio.wait([task])
+            await tasks.wait([task])
             claimed.finish()
         assert len(file._in_flight or ()) == 1
         await engine.carry(file.close())
@@ -679,7 +684,7 @@ async def test_close_closes_though_cancelled(path: Path, engine: SteppedEngine) 
         await turns()
         assert not task.done()
         engine.run_all()
-        await asyncio.wait([task])
+        await tasks.wait([task])
         assert task.cancelled()
         assert not is_open(fd)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import array
-import asyncio
 import ctypes
 import os
 import sys
@@ -26,6 +25,7 @@ from headrace import (
 from headrace._settings import INLINE_LIMIT
 from headrace.engine import opens_inline
 from headrace.files import _calls
+from tests import tasks
 from tests.fakes import RunningJob, SteppedEngine, begun, only_python, turns
 from tests.files.support import async_outcome, outcome
 
@@ -125,8 +125,8 @@ async def test_file_without_a_name_is_read(way: str, path: Path) -> None:
 
 async def test_many_files_at_once_are_each_their_own(way: str, path: Path) -> None:
     names = [path.with_name(f"file{number}") for number in range(50)]
-    await asyncio.gather(*[write_bytes(name, bytes(name)) for name in names])
-    assert await asyncio.gather(*map(read_bytes, names)) == [*map(bytes, names)]
+    await tasks.gather(*[write_bytes(name, bytes(name)) for name in names])
+    assert await tasks.gather(*map(read_bytes, names)) == [*map(bytes, names)]
 
 
 # -- Errors --
@@ -474,7 +474,7 @@ async def test_read_of_a_fifo_that_nobody_writes_can_be_cancelled(
         task = await begun(read_bytes(path))
         await turns(20)
         task.cancel()
-        await asyncio.wait([task])
+        await tasks.wait([task])
         assert task.cancelled()
 
 
@@ -492,7 +492,7 @@ async def test_write_that_no_thread_has_begun_is_not_made(
 ) -> None:
     task = await begun(write_bytes(path, b"x"))
     task.cancel()
-    await asyncio.wait([task])
+    await tasks.wait([task])
     engine.run_all()
     assert not path.exists()
 
@@ -506,7 +506,7 @@ async def test_write_that_has_begun_is_carried_out(
     await turns()
     assert not task.done()
     inside.finish()
-    await asyncio.wait([task])
+    await tasks.wait([task])
     assert task.cancelled()
     assert path.read_bytes() == b"done"
 
@@ -516,8 +516,9 @@ async def test_cancelled_read_leaves_no_descriptor(
 ) -> None:
     path.write_bytes(b"some")
     task = await begun(read_bytes(path))
+    await turns()
     inside = RunningJob(engine.waiting.popleft(), called=True)
     task.cancel()
-    await asyncio.wait([task])
+    await tasks.wait([task])
     inside.finish()
     assert task.cancelled()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import gc
 import os
@@ -20,6 +19,7 @@ from headrace import open as open_file
 from headrace.files import _opening
 from headrace.files._mode import parse_mode
 from headrace.files._opening import Descriptor, describe, may_wait, open_descriptor
+from tests import tasks
 from tests.conftest import open_descriptors
 from tests.fakes import RunningJob, SteppedEngine, begun, turns
 from tests.files.support import async_outcome, is_open, outcome, slow, until
@@ -134,7 +134,7 @@ async def test_path_is_opened_and_looked_at_in_one_job(
     task = await begun(open_descriptor(str(path), READING, None, None))
     engine.run_one()
     with_status = await task
-    assert os.path.samestat(with_status.status, path.stat())  # type: ignore[arg-type]
+    assert os.path.samestat(with_status.status, path.stat())
 
 
 @pytest.mark.parametrize("mode", ["rb", "wb", "ab", "r+b"])
@@ -152,7 +152,7 @@ async def test_open_that_no_thread_has_begun_opens_nothing(
     path = tmp_path / "new"
     task = await begun(open_descriptor(str(path), WRITING, None, None))
     task.cancel()
-    await asyncio.wait([task])
+    await tasks.wait([task])
     engine.run_all()
     assert not path.exists()
 
@@ -165,7 +165,7 @@ async def test_descriptor_that_comes_too_late_is_closed(
     task = await begun(open_descriptor(str(path), READING, None, None))
     inside = RunningJob(engine.waiting.popleft(), called=called)
     task.cancel()
-    await asyncio.wait([task])
+    await tasks.wait([task])
     inside.finish()
     assert open_descriptors() == before
 
@@ -177,7 +177,7 @@ async def test_descriptor_cancelled_before_its_delivery_is_closed(
     task = await begun(open_descriptor(str(path), READING, None, None))
     engine.run_one()
     task.cancel()
-    await asyncio.wait([task])
+    await tasks.wait([task])
     engine.run_all()
     assert open_descriptors() == before
 
@@ -276,7 +276,7 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> Looks:
 class Waiting:
     """An opening of a FIFO that has looked twice for the other end, in vain."""
 
-    def __init__(self, task: asyncio.Task[Any], engine: SteppedEngine) -> None:
+    def __init__(self, task: Any, engine: SteppedEngine) -> None:
         self.task = task
         self.engine = engine
 
@@ -368,7 +368,7 @@ async def test_both_ends_meet(way: str, fifo: Path) -> None:
             return await file.read()
 
     for _ in range(2):
-        got, _ = await asyncio.gather(read(), write())
+        got, _ = await tasks.gather(read(), write())
         assert got == b"hello"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import array
-import asyncio
 import ctypes
 import errno
 import gc
@@ -22,6 +21,7 @@ from hypothesis import strategies as st
 from headrace import AsyncFileIO, UnsupportedOperation
 from headrace import open as open_file
 from headrace.files import _calls, _raw
+from tests import tasks
 from tests.fakes import SteppedEngine, begun, only_python, turns
 from tests.files.support import (
     async_outcome,
@@ -279,7 +279,7 @@ async def test_buffer_of_a_cancelled_read_is_not_written_to(
         task = await begun(file.readinto(buffer))
         engine.run_one()
         task.cancel()
-        await asyncio.wait([task])
+        await tasks.wait([task])
         await turns()
         assert buffer == b"mine"
         buffer.clear()
@@ -445,10 +445,10 @@ async def test_operation_queued_behind_a_close_is_refused(
         closing = await begun(file.close())
         queued = await begun(getattr(file, name)(*args))
         assert not file.closed
-        await engine.carry(asyncio.wait_for(first, None))
-        await engine.carry(asyncio.wait_for(closing, None))
+        await engine.carry(tasks.wait_for(first, None))
+        await engine.carry(tasks.wait_for(closing, None))
         with pytest.raises(ValueError, match="closed file"):
-            await engine.carry(asyncio.wait_for(queued, None))
+            await engine.carry(tasks.wait_for(queued, None))
     assert path.read_bytes() == CONTENTS
 
 
@@ -456,9 +456,9 @@ async def test_close_queued_behind_a_close_does_nothing(
     path: Path, engine: SteppedEngine
 ) -> None:
     async with raw_file(path, "r+b") as file:
-        tasks = [await begun(file.close()) for _ in range(3)]
+        started = [await begun(file.close()) for _ in range(3)]
         engine.run_one()
-        await asyncio.gather(*tasks)
+        await tasks.gather(*started)
         assert not engine.waiting
 
 
@@ -607,7 +607,7 @@ async def test_map_that_comes_too_late_is_closed(
         task = await begun(file.mmap())
         engine.run_one()
         task.cancel()
-        await asyncio.wait([task])
+        await tasks.wait([task])
         engine.run_all()
         assert made[0].closed
         await engine.carry(file.close())

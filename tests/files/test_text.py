@@ -30,6 +30,7 @@ from hypothesis import strategies as st
 
 import headrace
 from headrace import AsyncTextIOWrapper
+from tests import tasks
 from tests.fakes import begun
 from tests.files.fakes_text import FakeBuffer
 from tests.files.support import async_outcome, outcome
@@ -502,7 +503,7 @@ async def test_tell_of_a_place_that_a_cancelled_read_has_left_behind() -> None:
     await buffer.let_one()
     await buffer.let_one()
     reading.cancel()
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(tasks.Cancelled):
         await reading
     buffer.let_all()
     assert await file.tell() == place == 5
@@ -728,7 +729,7 @@ async def test_cancelled_write_has_taken_all_or_nothing() -> None:
     buffer.hold()
     writing = await begun(file.write("b" * 6_000))
     writing.cancel()
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(tasks.Cancelled):
         await writing
     buffer.let_all()
     await file.write("c")
@@ -751,7 +752,7 @@ async def test_cancelled_read_loses_nothing(name: str, waits: bool) -> None:
     buffer.hold()
     reading = await begun(getattr(file, name)())
     reading.cancel()
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(tasks.Cancelled):
         await reading
     buffer.let_all()
     assert await file.tell() == 0
@@ -769,7 +770,7 @@ async def test_cancelled_seek_is_carried_out_first() -> None:
     seeking = await begun(file.seek(cookie))
     assert not seeking.done()
     seeking.cancel()
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(tasks.Cancelled):
         await seeking
     assert await file.tell() in (0, cookie)
     await file.close()
@@ -792,12 +793,12 @@ async def test_cancelled_close_writes_and_closes_first() -> None:
     await file.write("kept")
     closing = await begun(file.close())
     closing.cancel()
-    await asyncio.wait([closing])
+    await tasks.wait([closing])
     assert buffer.closed
     assert buffer.content == b"kept"
 
 
-# -- Many tasks --
+# -- Many started --
 
 
 async def test_operations_happen_in_the_order_of_the_calls() -> None:
@@ -809,13 +810,13 @@ async def test_operations_happen_in_the_order_of_the_calls() -> None:
     async def line(number: int) -> None:
         order.append((number, await file.readline()))
 
-    tasks = [await begun(line(number)) for number in range(5)]
+    started = [await begun(line(number)) for number in range(5)]
     buffer.let_all()
     buffer._waits = lambda: False
     # Called later, and answered later, though the lines are there by now.
-    await asyncio.sleep(0)
+    await tasks.sleep(0)
     await line(5)
-    await asyncio.gather(*tasks)
+    await tasks.gather(*started)
     assert order == list(enumerate(LINES[:6]))
     await file.close()
 
@@ -824,7 +825,7 @@ async def test_writes_are_not_torn() -> None:
     buffer = FakeBuffer(mode="wb", waits=lambda: True, room=50)
     file = text_over(buffer)
     texts = [f"<{i}" + "x" * 30_000 + f"{i}>" for i in range(9)]
-    await asyncio.gather(*(file.write(text) for text in texts))
+    await tasks.gather(*(file.write(text) for text in texts))
     await file.close()
     assert buffer.content.decode() == "".join(texts)
 

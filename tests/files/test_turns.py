@@ -10,6 +10,7 @@ import pytest
 from headrace import FileInUseError
 from headrace.engine import Shield
 from headrace.files._turns import Turns
+from tests import tasks
 from tests.fakes import begun
 from tests.hosts import AsyncioHost, Host
 
@@ -28,13 +29,13 @@ class Holder:
             await self.let_go[name].wait()
 
     async def start(self, *names: str) -> list[asyncio.Task[None]]:
-        self.let_go.update((name, asyncio.Event()) for name in names)
+        self.let_go.update((name, tasks.Event()) for name in names)
         return [await begun(self._work(name)) for name in names]
 
 
 async def settle() -> None:
     for _ in range(5):
-        await asyncio.sleep(0)
+        await tasks.sleep(0)
 
 
 async def test_turn_is_held_inside_and_free_outside() -> None:
@@ -62,12 +63,12 @@ async def test_error_inside_hands_the_turn_on() -> None:
 async def test_turns_are_taken_in_call_order() -> None:
     holder = Holder(Turns())
     names = ["a", "b", "c", "d"]
-    tasks = await holder.start(*names)
+    started = await holder.start(*names)
     for name in names:
         await settle()
         assert holder.order[-1] == name
         holder.let_go[name].set()
-    await asyncio.gather(*tasks)
+    await tasks.gather(*started)
     assert holder.order == names
 
 
@@ -83,17 +84,17 @@ async def test_turn_stays_held_while_it_is_handed_on() -> None:
     assert holder.order == ["first", "second"]
     for event in holder.let_go.values():
         event.set()
-    await asyncio.gather(second, third)
+    await tasks.gather(second, third)
 
 
 @pytest.mark.parametrize("waiting", [0, 1, 3])
 async def test_contended_says_whether_somebody_waits(waiting: int) -> None:
     holder = Holder(Turns())
-    tasks = await holder.start(*"abcd"[: waiting + 1])
+    started = await holder.start(*"abcd"[: waiting + 1])
     assert holder.turns.contended == bool(waiting)
     for event in holder.let_go.values():
         event.set()
-    await asyncio.gather(*tasks)
+    await tasks.gather(*started)
     assert not holder.turns.contended
 
 
@@ -104,7 +105,7 @@ async def test_task_cancelled_while_it_waits_is_passed_over() -> None:
     await settle()
     for event in holder.let_go.values():
         event.set()
-    await asyncio.gather(a, c)
+    await tasks.gather(a, c)
     assert (holder.order, b.cancelled()) == (["a", "c"], True)
     assert not holder.turns.held
 
@@ -113,13 +114,13 @@ async def test_task_cancelled_after_it_was_woken_hands_the_turn_on() -> None:
     holder = Holder(Turns())
     a, b, c = await holder.start("a", "b", "c")
     holder.let_go["a"].set()
-    await asyncio.sleep(0)  # the turn is b's now, which has not run yet
+    await tasks.sleep(0)  # the turn is b's now, which has not run yet
     assert holder.order == ["a"]
     b.cancel()
     await settle()
     assert holder.order == ["a", "c"]
     holder.let_go["c"].set()
-    await asyncio.gather(a, c)
+    await tasks.gather(a, c)
     assert b.cancelled()
     assert not holder.turns.held
 
@@ -128,9 +129,9 @@ async def test_last_task_cancelled_after_it_was_woken_frees_the_turn() -> None:
     holder = Holder(Turns())
     a, b = await holder.start("a", "b")
     holder.let_go["a"].set()
-    await asyncio.sleep(0)
+    await tasks.sleep(0)
     b.cancel()
-    await asyncio.wait([a, b])
+    await tasks.wait([a, b])
     assert (holder.order, holder.turns.held) == (["a"], False)
 
 
@@ -159,7 +160,7 @@ async def test_shielded_task_waits_for_its_turn_though_cancelled() -> None:
     await settle()
     assert steps == []
     holder.let_go["a"].set()
-    await asyncio.wait([a, closing])
+    await tasks.wait([a, closing])
     assert (steps, closing.cancelled()) == (["closed"], True)
 
 
@@ -203,7 +204,7 @@ def test_loop_that_ended_with_a_task_waiting_leaves_the_turn_free() -> None:
 
     async def stuck() -> None:
         async with turns:
-            await asyncio.Event().wait()
+            await tasks.Event().wait()
 
     async def main() -> None:
         await begun(stuck())

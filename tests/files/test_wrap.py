@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import bz2
 import codecs
 import gzip
@@ -22,6 +21,7 @@ import pytest
 
 from headrace import stats
 from headrace.files._wrap import Place, WrappedFile, lines_in_memory, wrap
+from tests import tasks
 
 LONG_S = 10
 TEXT = "".join(f"line {number} ä\n" for number in range(3000))
@@ -350,7 +350,7 @@ async def test_calls_never_overlap_and_keep_their_order() -> None:
     sync = Watching()
     f = wrap(sync)
     pieces = [b"%d" % number for number in range(50)]
-    await asyncio.gather(*map(f.write, pieces))
+    await tasks.gather(*map(f.write, pieces))
     assert sync.calls == pieces
 
 
@@ -378,10 +378,10 @@ class Gate:
 
 
 async def cancelled_in_the_middle(call: Any, begun: threading.Event) -> None:
-    task = asyncio.ensure_future(call)
-    await asyncio.to_thread(begun.wait, LONG_S)
+    task = tasks.start(call)
+    await tasks.in_thread(begun.wait, LONG_S)
     task.cancel()
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(tasks.Cancelled):
         await task
 
 
@@ -418,8 +418,8 @@ async def test_other_call_waits_for_a_cancelled_one() -> None:
     gate = Gate()
     f = wrap(gate)
     await cancelled_in_the_middle(f.read(), gate.begun)
-    position = asyncio.ensure_future(f.tell())
-    done, _ = await asyncio.wait([position], timeout=0.02)
+    position = tasks.start(f.tell())
+    done, _ = await tasks.wait([position], timeout=0.02)
     assert not done
     gate.open.set()
     assert await position == 1
@@ -429,7 +429,7 @@ async def test_close_after_a_cancelled_call_waits_for_it_and_closes() -> None:
     gate = Gate()
     f = wrap(gate)
     await cancelled_in_the_middle(f.read(), gate.begun)
-    closing = asyncio.ensure_future(f.close())
+    closing = tasks.start(f.close())
     gate.open.set()
     await closing
     assert gate.closed
@@ -473,31 +473,31 @@ async def test_cancelled_write_to_a_file_is_carried_out_first(tmp_path: Path) ->
 
     async with wrap(SlowFile(tmp_path / "file", "w")) as f:
         assert await f.writable()
-        task = asyncio.ensure_future(f.write(b"data"))
-        await asyncio.to_thread(begun.wait, LONG_S)
+        task = tasks.start(f.write(b"data"))
+        await tasks.in_thread(begun.wait, LONG_S)
         task.cancel()
-        done, _ = await asyncio.wait([task], timeout=0.02)
+        done, _ = await tasks.wait([task], timeout=0.02)
         assert not done
         release.set()
-        with pytest.raises(asyncio.CancelledError):
+        with pytest.raises(tasks.Cancelled):
             await task
         assert (tmp_path / "file").read_bytes() == b"data"
 
 
 async def test_leaving_closes_even_when_cancelled(tmp_path: Path) -> None:
     sync = (tmp_path / "file").open("w")
-    inside = asyncio.Event()
+    inside = tasks.Event()
 
     async def body() -> None:
         async with wrap(sync) as f:
             await f.write("data")
             inside.set()
-            await asyncio.Event().wait()
+            await tasks.Event().wait()
 
-    task = asyncio.create_task(body())
+    task = tasks.start(body())
     await inside.wait()
     task.cancel()
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(tasks.Cancelled):
         await task
     assert sync.closed
     assert (tmp_path / "file").read_text() == "data"
@@ -506,17 +506,17 @@ async def test_leaving_closes_even_when_cancelled(tmp_path: Path) -> None:
 async def test_close_that_is_cancelled_before_it_begins_still_closes() -> None:
     gate = Gate()
     f = wrap(gate)
-    reading = asyncio.ensure_future(f.read())
-    await asyncio.to_thread(gate.begun.wait, LONG_S)
-    closing = asyncio.ensure_future(f.close())
-    await asyncio.sleep(0)
+    reading = tasks.start(f.read())
+    await tasks.in_thread(gate.begun.wait, LONG_S)
+    closing = tasks.start(f.close())
+    await tasks.sleep(0)
     closing.cancel()
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(tasks.Cancelled):
         await closing
     gate.open.set()
     await reading
     while not gate.closed:
-        await asyncio.sleep(0.001)
+        await tasks.sleep(0.001)
 
 
 async def test_leaving_removes_a_named_temporary_file(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import pytest
 
 import headrace.os
 from headrace import stats
+from tests import tasks
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pipes, FIFOs")
 
@@ -115,18 +115,18 @@ async def test_extended_attributes(tmp_path: Path) -> None:
 
 
 async def test_read_of_a_pipe_waits_for_data(pipe: list[int]) -> None:
-    reading = asyncio.ensure_future(headrace.os.read(pipe[0], 10))
-    await asyncio.sleep(SOON_S)
+    reading = tasks.start(headrace.os.read(pipe[0], 10))
+    await tasks.sleep(SOON_S)
     assert not reading.done()
     os.write(pipe[1], b"late")
     assert await reading == b"late"
 
 
 async def test_cancelled_read_of_a_pipe_loses_nothing(pipe: list[int]) -> None:
-    reading = asyncio.ensure_future(headrace.os.read(pipe[0], 10))
-    await asyncio.sleep(SOON_S)
+    reading = tasks.start(headrace.os.read(pipe[0], 10))
+    await tasks.sleep(SOON_S)
     reading.cancel()
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(tasks.Cancelled):
         await reading
     os.write(pipe[1], b"late")
     assert await headrace.os.read(pipe[0], 10) == b"late"
@@ -135,12 +135,12 @@ async def test_cancelled_read_of_a_pipe_loses_nothing(pipe: list[int]) -> None:
 async def test_many_waiting_reads_take_no_thread() -> None:
     pipes = [os.pipe() for _ in range(100)]
     before = threading.active_count()
-    readings = [asyncio.ensure_future(headrace.os.read(r, 1)) for r, _ in pipes]
-    await asyncio.sleep(SOON_S)
+    readings = [tasks.start(headrace.os.read(r, 1)) for r, _ in pipes]
+    await tasks.sleep(SOON_S)
     assert threading.active_count() == before
     for _, write_end in pipes:
         os.write(write_end, b"x")
-    assert await asyncio.gather(*readings) == [b"x"] * 100
+    assert await tasks.gather(*readings) == [b"x"] * 100
     for ends in pipes:
         for fd in ends:
             os.close(fd)
@@ -158,11 +158,11 @@ async def test_write_to_a_full_pipe_waits_and_can_be_cancelled(
     with pytest.raises(BlockingIOError):
         await headrace.os.write(pipe[1], b"x")  # As with os.write.
     os.set_blocking(pipe[1], True)
-    writing = asyncio.ensure_future(headrace.os.write(pipe[1], b"x"))
-    await asyncio.sleep(SOON_S)
+    writing = tasks.start(headrace.os.write(pipe[1], b"x"))
+    await tasks.sleep(SOON_S)
     assert not writing.done()
     writing.cancel()
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(tasks.Cancelled):
         await writing
 
 
@@ -177,8 +177,8 @@ async def test_read_of_a_nonblocking_pipe_raises_as_os_does(pipe: list[int]) -> 
 
 async def test_waiting_fifo_keeps_nobody_else_waiting(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
-    opening = asyncio.ensure_future(headrace.os.open(tmp_path / "fifo", os.O_RDONLY))
-    await asyncio.sleep(SOON_S)
+    opening = tasks.start(headrace.os.open(tmp_path / "fifo", os.O_RDONLY))
+    await tasks.sleep(SOON_S)
     assert not opening.done()
     assert (await headrace.os.stat(tmp_path)).st_nlink
     writer = await headrace.os.open(tmp_path / "fifo", os.O_WRONLY)
@@ -189,25 +189,25 @@ async def test_waiting_fifo_keeps_nobody_else_waiting(tmp_path: Path) -> None:
 
 async def test_cancelled_opening_of_a_fifo_leaks_nothing(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
-    opening = asyncio.ensure_future(headrace.os.open(tmp_path / "fifo", os.O_RDONLY))
-    await asyncio.sleep(SOON_S)
+    opening = tasks.start(headrace.os.open(tmp_path / "fifo", os.O_RDONLY))
+    await tasks.sleep(SOON_S)
     opening.cancel()
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(tasks.Cancelled):
         await opening
     # The thread that still waits is let go, and closes what it gets.
     other = os.open(tmp_path / "fifo", os.O_RDWR | os.O_NONBLOCK)
-    await asyncio.sleep(SOON_S)
+    await tasks.sleep(SOON_S)
     os.close(other)
 
 
 async def test_cancelled_creation_leaves_no_descriptor(tmp_path: Path) -> None:
     for number in range(50):
-        task = asyncio.ensure_future(
+        task = tasks.start(
             headrace.os.open(tmp_path / str(number), os.O_WRONLY | os.O_CREAT)
         )
-        await asyncio.sleep(0)
+        await tasks.sleep(0)
         task.cancel()
-        with pytest.raises(asyncio.CancelledError):
+        with pytest.raises(tasks.Cancelled):
             await task
 
 
@@ -235,13 +235,13 @@ async def test_lock_is_waited_for_and_one_that_comes_late_is_given_back(
     )
     with holder:
         assert holder.stdout is not None
-        await asyncio.to_thread(holder.stdout.readline)
+        await tasks.in_thread(holder.stdout.readline)
         with pytest.raises(BlockingIOError):
             await headrace.os.lockf(fd, os.F_TLOCK, 0)
-        locking = asyncio.ensure_future(headrace.os.lockf(fd, os.F_LOCK, 0))
-        await asyncio.sleep(SOON_S)
+        locking = tasks.start(headrace.os.lockf(fd, os.F_LOCK, 0))
+        await tasks.sleep(SOON_S)
         locking.cancel()
-        with pytest.raises(asyncio.CancelledError):
+        with pytest.raises(tasks.Cancelled):
             await locking
     # Now the abandoned call gets the lock, and gives it back.
     check = "import os, sys; os.lockf(os.open(sys.argv[1], os.O_RDWR), os.F_TLOCK, 0)"
@@ -260,8 +260,8 @@ async def test_lock_is_waited_for_and_one_that_comes_late_is_given_back(
 
 async def test_wait_for_a_child_keeps_the_loop_turning() -> None:
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    waiting = asyncio.ensure_future(headrace.os.waitpid(child.pid, 0))
-    await asyncio.sleep(SOON_S)
+    waiting = tasks.start(headrace.os.waitpid(child.pid, 0))
+    await tasks.sleep(SOON_S)
     assert not waiting.done()
     assert child.stdin is not None
     child.stdin.write(b"\n")

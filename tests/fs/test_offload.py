@@ -15,6 +15,7 @@ import pytest
 
 from headrace import stats
 from headrace.fs._offload import offload, offload_change
+from tests import tasks
 
 LONG_S = 10
 
@@ -91,6 +92,7 @@ async def test_executor_runs_the_function(
         assert str(await name(executor=executor)).startswith("mine")  # type: ignore[misc]
 
 
+@pytest.mark.asyncio_only("about the loop argument of aiofiles")
 async def test_loop_is_accepted_and_ignored() -> None:
     twin: Callable[..., object] = offload(add)
     assert await twin(1, loop=asyncio.get_running_loop()) == 2  # type: ignore[misc]
@@ -111,28 +113,28 @@ class Slow:
 
 
 async def cancel_when_begun(task: asyncio.Task[None], slow: Slow) -> None:
-    await asyncio.to_thread(slow.begun.wait, LONG_S)
+    await tasks.in_thread(slow.begun.wait, LONG_S)
     task.cancel()
 
 
 async def test_cancelled_look_is_abandoned_at_once() -> None:
     slow = Slow()
-    task = asyncio.create_task(offload(slow)())
+    task = tasks.start(offload(slow)())
     await cancel_when_begun(task, slow)
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(tasks.Cancelled):
         await task
     assert not slow.ended.is_set()
     slow.released.set()
-    assert await asyncio.to_thread(slow.ended.wait, LONG_S)
+    assert await tasks.in_thread(slow.ended.wait, LONG_S)
 
 
 async def test_cancelled_change_is_finished_first() -> None:
     slow = Slow()
-    task = asyncio.create_task(offload_change(slow)())
+    task = tasks.start(offload_change(slow)())
     await cancel_when_begun(task, slow)
-    done, _ = await asyncio.wait([task], timeout=0.05)
+    done, _ = await tasks.wait([task], timeout=0.05)
     assert not done
     slow.released.set()
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(tasks.Cancelled):
         await task
     assert slow.ended.is_set()

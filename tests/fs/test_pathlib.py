@@ -21,6 +21,7 @@ import headrace
 import headrace.pathlib
 from headrace import Path, stats
 from headrace.fs import _batches, _path_copy, _path_walk
+from tests import tasks
 from tests.fs.test_os import make_tree, outcome, shape
 
 ITERATORS = {"glob", "iterdir", "rglob", "walk"}
@@ -600,10 +601,10 @@ async def test_aclose_ends_the_iteration(many: Path) -> None:
 async def test_cancelled_iteration_loses_nothing(many: Path) -> None:
     iterator = many.glob("*")
     found = [await anext(iterator) for _ in range(10)]
-    task = asyncio.ensure_future(anext(iterator))
-    await asyncio.sleep(0)
+    task = tasks.start(anext(iterator))
+    await tasks.sleep(0)
     task.cancel()
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(tasks.Cancelled):
         await task
     found += [path async for path in iterator]
     assert sorted(found) == sorted(pathlib.Path(many).iterdir())
@@ -836,15 +837,15 @@ async def test_cancelled_copy_stops_between_chunks(
     monkeypatch.setattr(_path_copy, "CHUNK_SIZE", 1)
     monkeypatch.setattr(_path_copy, "STEP_TIME_S", 0)
     pathlib.Path("big").write_bytes(b"x" * 5000)
-    task = asyncio.ensure_future(Path("big").copy("new"))
+    task = tasks.start(Path("big").copy("new"))
     while not os.path.exists("new"):
-        await asyncio.sleep(0)
+        await tasks.sleep(0)
     task.cancel()
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(tasks.Cancelled):
         await task
     size = os.path.getsize("new")
     assert size < 5000
-    await asyncio.sleep(0.01)
+    await tasks.sleep(0.01)
     assert os.path.getsize("new") == size
 
 

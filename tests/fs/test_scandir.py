@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import os
 import threading
@@ -17,6 +16,7 @@ import headrace.os
 from headrace import stats
 from headrace.fs import _scandir
 from headrace.fs._scandir import BATCH_ENTRIES, ENTRIES_PER_LOOK, Listing
+from tests import tasks
 
 LONG_S = 10
 
@@ -326,14 +326,14 @@ async def test_cancelled_opening_closes_what_comes_late(fake: Any) -> None:
     release = threading.Event()
     scan = fake(release, *range(BATCH_ENTRIES * 2))
     entries = headrace.os.scandir()
-    task = asyncio.ensure_future(entries)
-    await asyncio.to_thread(scan.waits.wait, LONG_S)
+    task = tasks.start(entries)
+    await tasks.in_thread(scan.waits.wait, LONG_S)
     task.cancel()
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(tasks.Cancelled):
         await task
     assert not scan.closed.is_set()
     release.set()
-    assert await asyncio.to_thread(scan.closed.wait, LONG_S)
+    assert await tasks.in_thread(scan.closed.wait, LONG_S)
 
 
 async def test_cancelled_step_loses_no_entry(fake: Any) -> None:
@@ -343,10 +343,10 @@ async def test_cancelled_step_loses_no_entry(fake: Any) -> None:
     entries = await headrace.os.scandir()
     found: list[Any] = [unwrap(await anext(entries)) for _ in range(BATCH_ENTRIES)]
 
-    step = asyncio.ensure_future(anext(entries))
-    await asyncio.to_thread(scan.waits.wait, LONG_S)
+    step = tasks.start(anext(entries))
+    await tasks.in_thread(scan.waits.wait, LONG_S)
     step.cancel()
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(tasks.Cancelled):
         await step
     release.set()
     found += [unwrap(entry) async for entry in entries]
@@ -356,17 +356,17 @@ async def test_cancelled_step_loses_no_entry(fake: Any) -> None:
 async def test_cancelled_body_closes_and_goes_on(fake: Any) -> None:
     scan = fake(*range(BATCH_ENTRIES * 2))
 
-    inside = asyncio.Event()
+    inside = tasks.Event()
 
     async def body() -> None:
         async with headrace.os.scandir():
             inside.set()
-            await asyncio.Event().wait()
+            await tasks.Event().wait()
 
-    task = asyncio.create_task(body())
+    task = tasks.start(body())
     await inside.wait()
     task.cancel()
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(tasks.Cancelled):
         await task
     assert scan.closed.is_set()
 

@@ -26,6 +26,7 @@ from headrace.tempfile import (
     TemporaryDirectory,
     TemporaryFile,
 )
+from tests import tasks
 
 LONG_S = 10
 MODES = ["w+b", "rb+", "w+", "r+", "a+b", "x+"]
@@ -71,7 +72,7 @@ async def until(condition: Callable[[], bool]) -> None:
     for _ in range(int(LONG_S / 0.001)):
         if condition():
             return
-        await asyncio.sleep(0.001)
+        await tasks.sleep(0.001)
     raise AssertionError("it has not become true")
 
 
@@ -83,14 +84,14 @@ def is_empty(folder: Path) -> bool:
 
 async def cancel_while_running(call: Any, gate: Gate) -> None:
     """Cancel *call* while *gate* holds its job, then let the job go on."""
-    task = asyncio.ensure_future(call)
-    await asyncio.to_thread(gate.begun.wait, LONG_S)
+    task = tasks.start(call)
+    await tasks.in_thread(gate.begun.wait, LONG_S)
     task.cancel()
-    await asyncio.sleep(0)
+    await tasks.sleep(0)
     gate.open.set()
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(tasks.Cancelled):
         await task
-    assert await asyncio.to_thread(gate.ended.wait, LONG_S)
+    assert await tasks.in_thread(gate.ended.wait, LONG_S)
 
 
 # -- NamedTemporaryFile and TemporaryFile ----------------------------------------
@@ -226,7 +227,7 @@ async def test_child_process_continues_where_the_file_is() -> None:
         await f.write(b"first\n")
         await f.flush()
         child = [sys.executable, "-c", "print('second')"]
-        await asyncio.to_thread(subprocess.run, child, stdout=f.fileno(), check=True)
+        await tasks.in_thread(subprocess.run, child, stdout=f.fileno(), check=True)
         await f.write(b"third\n")
         await f.seek(0)
         assert await f.read() == b"first\nsecond\nthird\n"
@@ -328,18 +329,18 @@ async def test_error_in_the_body_removes(
 
 @pytest.mark.parametrize("keywords", [{}, {"delete_on_close": False}])
 async def test_cancelled_body_removes(keywords: dict[str, Any], folder: Path) -> None:
-    inside = asyncio.Event()
+    inside = tasks.Event()
 
     async def body() -> None:
         async with NamedTemporaryFile(**keywords) as f:
             await f.write(b"x")
             inside.set()
-            await asyncio.Event().wait()
+            await tasks.Event().wait()
 
-    task = asyncio.create_task(body())
+    task = tasks.start(body())
     await inside.wait()
     task.cancel()
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(tasks.Cancelled):
         await task
     assert os.listdir(folder) == []
 
@@ -374,18 +375,18 @@ async def test_many_cancelled_calls_leave_nothing(folder: Path) -> None:
             await made.write(b"x") if hasattr(made, "write") else None
 
     for turns in range(12):
-        tasks = [
-            asyncio.ensure_future(use(function))
+        started = [
+            tasks.start(use(function))
             for function in (NamedTemporaryFile, TemporaryFile, TemporaryDirectory)
             for _ in range(5)
         ]
         for _ in range(turns):
-            await asyncio.sleep(0)
+            await tasks.sleep(0)
         if turns > 8:
             await headrace.os.getcwd()
-        for task in tasks:
+        for task in started:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await tasks.gather(*started, return_exceptions=True)
     await until(lambda: is_empty(folder))
 
 
@@ -523,13 +524,13 @@ async def test_operations_wait_while_a_spooled_file_moves(
     monkeypatch.setattr(NamelessOpener, "__call__", held)
     async with SpooledTemporaryFile() as f:
         await f.write(b"first ")
-        moving = asyncio.ensure_future(f.rollover())
-        await asyncio.to_thread(gate.begun.wait, LONG_S)
-        writing = asyncio.ensure_future(f.write(b"second"))
-        done, _ = await asyncio.wait([writing], timeout=0.02)
+        moving = tasks.start(f.rollover())
+        await tasks.in_thread(gate.begun.wait, LONG_S)
+        writing = tasks.start(f.write(b"second"))
+        done, _ = await tasks.wait([writing], timeout=0.02)
         assert not done
         gate.open.set()
-        await asyncio.gather(moving, writing)
+        await tasks.gather(moving, writing)
         await f.seek(0)
         assert await f.read() == b"first second"
 
@@ -628,17 +629,17 @@ async def test_directory_with_delete_false_stays(folder: Path) -> None:
 
 
 async def test_cancelled_body_removes_the_directory(folder: Path) -> None:
-    inside = asyncio.Event()
+    inside = tasks.Event()
 
     async def body() -> None:
         async with TemporaryDirectory():
             inside.set()
-            await asyncio.Event().wait()
+            await tasks.Event().wait()
 
-    task = asyncio.create_task(body())
+    task = tasks.start(body())
     await inside.wait()
     task.cancel()
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(tasks.Cancelled):
         await task
     assert os.listdir(folder) == []
 

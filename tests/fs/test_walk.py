@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 import sys
@@ -17,6 +16,7 @@ import headrace.os
 from headrace import stats
 from headrace.engine import opens_inline
 from headrace.fs import _walk
+from tests import tasks
 from tests.fs.test_os import make_tree
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="symlinks, fwalk")
@@ -129,7 +129,7 @@ async def test_folder_that_is_gone_is_reported(topdown: bool, tree: Path) -> Non
     assert [error.filename for error in errors] == [str(tree / "missing")]
 
     async def report(error: OSError) -> None:
-        await asyncio.sleep(0)
+        await tasks.sleep(0)
         errors.append(error)
 
     assert await collect(headrace.os.walk(tree / "missing", topdown, report)) == []
@@ -278,12 +278,12 @@ async def test_cancelled_step_can_be_asked_for_again(tree: Path) -> None:
         steps: Any = walk(tree)
         found = []
         while True:
-            step = asyncio.ensure_future(anext(steps, None))
-            await asyncio.sleep(0)
+            step = tasks.start(anext(steps, None))
+            await tasks.sleep(0)
             step.cancel()
             try:
                 got = await step
-            except asyncio.CancelledError:
+            except tasks.Cancelled:
                 got = await anext(steps, None)
             if got is None:
                 break
@@ -292,18 +292,18 @@ async def test_cancelled_step_can_be_asked_for_again(tree: Path) -> None:
 
 
 async def test_cancelled_body_closes_and_goes_on(tree: Path) -> None:
-    inside = asyncio.Event()
+    inside = tasks.Event()
 
     async def body() -> None:
         async with headrace.os.fwalk(tree) as steps:
             await anext(steps)
             inside.set()
-            await asyncio.Event().wait()
+            await tasks.Event().wait()
 
-    task = asyncio.create_task(body())
+    task = tasks.start(body())
     await inside.wait()
     task.cancel()
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(tasks.Cancelled):
         await task
 
 

@@ -38,10 +38,10 @@ class Account:
     def __init__(self) -> None:
         self.operations = 0
         self.turned_at = monotonic()
-        #: Under Trio: whether the running task is inside an operation that is a
-        #: checkpoint; whether the last `spend` was refused because it was not; how
-        #: often a task of this thread has been suspended by headrace.
-        self.granted = False
+        #: Under Trio: the tasks that are inside an operation that is a checkpoint;
+        #: whether the last `spend` was refused because its task is not; how often a
+        #: task of this thread has been suspended by headrace.
+        self.granted: set[object] = set()
         self.refused = False
         self.suspensions = 0
 
@@ -76,7 +76,7 @@ class Budget:
         account = self._here.account
         if _hosts.in_trio is not None and _hosts.in_trio():
             if operations:
-                account.refused = not account.granted
+                account.refused = _hosts.trio_task() not in account.granted
             return account.refused
         account.operations += operations
         if account.operations <= OPERATIONS_PER_LOOK:
@@ -91,6 +91,7 @@ class Budget:
         account = self._here.account
         account.operations = 0
         account.turned_at = monotonic()
+        account.refused = False
 
     # -- Where each operation is a checkpoint -----------------------------------
 
@@ -102,26 +103,27 @@ class Budget:
     @property
     def due(self) -> bool:
         """Whether what begins here is such an operation, and not part of one."""
-        return (
-            _hosts.in_trio is not None
-            and _hosts.in_trio()
-            and not self._here.account.granted
-        )
+        if _hosts.in_trio is None or not _hosts.in_trio():
+            return False
+        return _hosts.trio_task() not in self._here.account.granted
 
-    def grant(self) -> int:
-        """Let what is done inline from now on be done: it is inside a checkpoint.
+    def grant(self) -> tuple[object, int]:
+        """Let the task do inline what it does from now on: it is inside a checkpoint.
 
         Returns:
             What `revoke` needs.
         """
         account = self._here.account
-        account.granted = True
-        return account.suspensions
+        task = _hosts.trio_task()
+        account.granted.add(task)
+        account.refused = False
+        return task, account.suspensions
 
-    def revoke(self, suspensions: int) -> bool:
+    def revoke(self, grant: tuple[object, int]) -> bool:
         """End that; tell whether the task has not been suspended meanwhile."""
         account = self._here.account
-        account.granted = False
+        task, suspensions = grant
+        account.granted.discard(task)
         return account.suspensions == suspensions
 
 

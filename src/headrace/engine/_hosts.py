@@ -17,6 +17,14 @@ from headrace._typing import Host, ShieldedScope
 in_trio: Callable[[], bool] | None = None
 
 
+def _no_task() -> object:
+    return None
+
+
+#: Returns the Trio task that runs in this thread, where one does.
+trio_task: Callable[[], object] = _no_task
+
+
 def runs_trio() -> bool:
     """Tell whether a Trio task runs in this thread."""
     if in_trio is not None:
@@ -25,7 +33,7 @@ def runs_trio() -> bool:
 
 
 def _meet_trio() -> bool:
-    global in_trio
+    global in_trio, trio_task
     try:
         from headrace.engine import _trio
     except ImportError:
@@ -33,6 +41,7 @@ def _meet_trio() -> bool:
         in_trio = _never
     else:
         in_trio = _trio.in_trio
+        trio_task = _trio.running_task
     return in_trio()
 
 

@@ -68,7 +68,8 @@ class ThreadsEngine:
             on_cancel: What a cancellation does once the job runs. "abandon" raises
                 at once; "finish" waits for the end first, for all that changes
                 something; under Trio it then returns, and the next checkpoint
-                raises. A job that no thread has begun never runs.
+                raises, unless there is a *discard*. A job that no thread has begun
+                never runs.
             discard: Takes, in a worker thread, the result that nobody waits for.
             executor: Runs the job instead of headrace's threads; or a `Limited`,
                 which has it wait for a token first.
@@ -106,7 +107,9 @@ class ThreadsEngine:
         signal = job.signal
         assert signal is not None
         try:
-            await self.wait(signal, job.withdraw if finish else None)
+            # What is made, and not wanted any more, is undone; what is changed is not.
+            keep = finish and not job.discards
+            await self.wait(signal, job.withdraw if keep else None)
         except self._cancelled:
             if job.withdrawn or job.withdraw():
                 _effects.discard(job)

@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 
 import trio
 from sniffio import thread_local as _library
@@ -40,18 +39,6 @@ def running_token() -> TrioToken:
 def running_task() -> Task | None:
     """Return the task that runs in this thread; None in a callback between two."""
     return trio.lowlevel.current_task() if trio.lowlevel.in_trio_task() else None
-
-
-@contextmanager
-def _suspended() -> Iterator[None]:
-    """Let other tasks run: what this one was granted is no concern of theirs."""
-    account = budget.account
-    granted, account.granted = account.granted, False
-    account.suspensions += 1
-    try:
-        yield
-    finally:
-        account.granted = granted
 
 
 class TrioSignal:
@@ -87,8 +74,8 @@ class TrioSignal:
             return Abort.SUCCEEDED
 
         self._task = trio.lowlevel.current_task()
-        with _suspended():
-            await trio.lowlevel.wait_task_rescheduled(abort)
+        budget.account.suspensions += 1
+        await trio.lowlevel.wait_task_rescheduled(abort)
 
 
 class TrioHost:
@@ -107,7 +94,7 @@ class TrioHost:
         """Whether the run has ended."""
         try:
             self.call_threadsafe(_nothing)
-        except RuntimeError:
+        except (RuntimeError, OSError):  # The latter if Trio has crashed.
             return True
         return False
 
@@ -130,8 +117,8 @@ class TrioHost:
 
     async def checkpoint(self) -> None:
         """Raise the cancellation, if there is one, and let the other tasks run."""
-        with _suspended():
-            await trio.lowlevel.checkpoint()
+        budget.account.suspensions += 1
+        await trio.lowlevel.checkpoint()
 
     async def check(self) -> None:
         """Raise the cancellation, if there is one: half of a checkpoint."""
@@ -139,13 +126,13 @@ class TrioHost:
 
     async def turn(self) -> None:
         """Let the other tasks run, whoever is cancelled: the other half."""
-        with _suspended():
-            await trio.lowlevel.cancel_shielded_checkpoint()
+        budget.account.suspensions += 1
+        await trio.lowlevel.cancel_shielded_checkpoint()
 
     async def sleep(self, seconds: float) -> None:
         """Suspend the task for *seconds*."""
-        with _suspended():
-            await trio.sleep(seconds)
+        budget.account.suspensions += 1
+        await trio.sleep(seconds)
 
     async def wait_readable(self, fd: int) -> bool:
         """Wait until *fd* can be read; False if the run cannot watch it."""
@@ -159,9 +146,9 @@ class TrioHost:
         # A duplicate, because only one task may wait for a descriptor number, and that
         # may be one of the program's own.
         watched = os.dup(fd)
+        budget.account.suspensions += 1
         try:
-            with _suspended():
-                await wait(watched)
+            await wait(watched)
         except OSError:
             # EPERM: epoll(7) does not take regular files and some devices.
             return False

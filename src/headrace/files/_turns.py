@@ -29,7 +29,7 @@ class Turns:
     #: used in a later loop.
     _loop: object = None
     #: What `budget.grant` gave to who has the turn; or None.
-    _grant: int | None = None
+    _grant: tuple[object, int] | None = None
 
     async def __aenter__(self) -> None:
         loop = running_loop_key()
