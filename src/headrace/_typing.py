@@ -8,6 +8,7 @@ from __future__ import annotations
 import enum
 import os
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Final, Literal, Protocol, TypeAlias, runtime_checkable
 
@@ -100,6 +101,10 @@ class Host(Protocol):
 
     async def turn(self) -> None:
         """Let every other ready task run once, and raise no cancellation."""
+
+    def calm(self) -> AbstractContextManager[object]:
+        """Keep a cancellation that was raised once from being raised over and over."""
+        ...
 
     async def sleep(self, seconds: float) -> None:
         """Suspend the task for *seconds*."""

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import types
 import weakref
 from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 
@@ -116,6 +118,18 @@ class AsyncioHost:
     async def turn(self) -> None:
         """Let every other ready task run once: as `checkpoint`."""
         await _bare_yield()
+
+    def calm(self) -> AbstractContextManager[object]:
+        """Keep anyio from raising its cancellation again in each turn of the loop.
+
+        It does so in a scope of its own, as long as the task is in there. Where it
+        is not in use, a cancellation is raised once, and nothing has to be done.
+        """
+        anyio = sys.modules.get("anyio")
+        if anyio is None:
+            return nullcontext()
+        scope: AbstractContextManager[object] = anyio.CancelScope(shield=True)
+        return scope
 
     async def sleep(self, seconds: float) -> None:
         """Suspend the task for *seconds*."""

@@ -223,14 +223,19 @@ class ThreadsEngine:
         Raises:
             The loop's cancellation. The signal may be set all the same.
         """
-        while True:
-            try:
-                return await signal.wait(leave)
-            except self._cancelled as cancellation:
-                shield = current_shield()
-                if shield is None:
-                    raise
-                shield.note(cancellation)
+        try:
+            return await signal.wait(leave)
+        except self._cancelled as cancellation:
+            shield = current_shield()
+            if shield is None:
+                raise
+            shield.note(cancellation)
+        with self.host.calm():
+            while True:
+                try:
+                    return await signal.wait()
+                except self._cancelled as cancellation:
+                    shield.note(cancellation)
 
     async def checkpoint(self) -> None:
         """Give every other ready task a turn; renews the inline budget."""
@@ -243,10 +248,19 @@ class ThreadsEngine:
         await self._unless_shielded(self.host.sleep(seconds))
 
     async def _unless_shielded(self, pause: Coroutine[Any, Any, None]) -> None:
+        shield = current_shield()
+        if shield is not None and shield.cancellation is not None:
+            with self.host.calm():
+                await self._noting(pause, shield)
+        else:
+            await self._noting(pause, shield)
+
+    async def _noting(
+        self, pause: Coroutine[Any, Any, None], shield: Shield | None
+    ) -> None:
         try:
             await pause
         except self._cancelled as cancellation:
-            shield = current_shield()
             if shield is None:
                 raise
             shield.note(cancellation)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import trio
 from sniffio import thread_local as _library
@@ -128,6 +129,10 @@ class TrioHost:
         """Let the other tasks run, whoever is cancelled: the other half."""
         budget.account.suspensions += 1
         await trio.lowlevel.cancel_shielded_checkpoint()
+
+    def calm(self) -> AbstractContextManager[object]:
+        """Do nothing: a shielded scope is one already."""
+        return nullcontext()
 
     async def sleep(self, seconds: float) -> None:
         """Suspend the task for *seconds*."""
