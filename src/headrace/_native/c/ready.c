@@ -223,7 +223,13 @@ set_stop_iteration(PyObject *value)
         }
     }
     else {
+#if PY_VERSION_HEX < 0x030C0000
+        /* As it is: the exception is only made for who looks at it. */
+        PyErr_Restore(Py_NewRef(PyExc_StopIteration), value, NULL);
+        return;
+#else
         PyErr_SetObject(PyExc_StopIteration, value);
+#endif
     }
     Py_DECREF(value);
 }
