@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from headrace._typing import WAIT
 from tests._native.conftest import core_in_c, core_in_python
@@ -23,8 +26,13 @@ def text_type(implementation: str) -> Any:
 
 @pytest.fixture(params=["c", "py"])
 def text(request: pytest.FixtureRequest) -> Any:
-    """Give a text file whose slow side says that it was asked."""
-    base = text_type(request.param)
+    """Give one implementation after the other."""
+    return text_file(request.param)
+
+
+def text_file(implementation: str) -> Any:
+    """Make a text file whose slow side says that it was asked."""
+    base = text_type(implementation)
 
     class Under(base):  # type: ignore[misc, valid-type]
         def __init__(self) -> None:
@@ -136,3 +144,86 @@ def test_only_str_is_written(text: Any) -> None:
     for wrong in (b"a", None, 3):
         finish(text.write(wrong))
     assert text.asked == [(b"a",), (b"a",), (None,), (None,), (3,), (3,)]
+
+
+# -- C and Python do the same, whatever is done in whatever order -----------------
+
+LETTERS = st.text(alphabet="ab\n\r\x0b\x85é€😀\ud800", max_size=30)
+NEWLINES = st.sampled_from([None, "", "\n", "\r", "\r\n"])
+OPERATIONS = st.lists(
+    st.one_of(
+        st.tuples(st.just("feed"), LETTERS),
+        st.tuples(st.just("read"), st.integers(-2, 12)),
+        st.tuples(st.just("read"), st.sampled_from([None, True, 2**80, "1"])),
+        st.tuples(st.just("limit"), st.integers(-1, 12)),
+        st.tuples(st.just("readline"), st.sampled_from([-1, -1, -1, 0, 3, None])),
+        st.tuples(st.just("anext"), st.none()),
+        st.tuples(st.just("cut"), st.tuples(st.integers(0, 20), NEWLINES)),
+        st.tuples(st.just("next"), st.none()),
+        st.tuples(st.just("count"), st.none()),
+        st.tuples(st.just("settle"), st.none()),
+        st.tuples(st.just("room"), st.integers(-1, 40)),
+        st.tuples(st.just("utf8"), st.booleans()),
+        st.tuples(st.just("write"), LETTERS),
+        st.tuples(st.just("write"), st.sampled_from([b"ab", None, 3, "x" * 39])),
+        st.tuples(
+            st.just("put"), st.sampled_from(["", "abc", "é".encode(), b"x" * 600])
+        ),
+        st.tuples(st.just("piled"), st.none()),
+        st.tuples(st.just("clear"), st.none()),
+    ),
+    max_size=40,
+)
+
+
+def feed(file: Any, text: str) -> None:
+    file._settle_lines()
+    file._text, file._pos, file._limit = file._text[file._pos :] + text, 0, -1
+
+
+def let_read(file: Any, count: int) -> None:
+    file._settle_lines()
+    file._limit = min(file._pos + count, len(file._text))
+
+
+def cut(file: Any, arguments: tuple[int, str | None]) -> bool:
+    file._settle_lines()
+    found: bool = file._cut_lines(*arguments)
+    return found
+
+
+DOINGS: dict[str, Callable[[Any, Any], Any]] = {
+    "feed": feed,
+    "limit": let_read,
+    "cut": cut,
+    "read": lambda file, size: finish(file.read(size)),
+    "readline": lambda file, size: finish(file.readline(size)),
+    "write": lambda file, text: finish(file.write(text)),
+    "anext": lambda file, _: finish(file.__anext__()),
+    "next": lambda file, _: file._next_line(),
+    "count": lambda file, _: (file._count_lines(), file._pos),
+    "settle": lambda file, _: (file._settle_lines(), file._pos),
+    "room": lambda file, room: setattr(file, "_room", room),
+    "utf8": lambda file, utf8: setattr(file, "_utf8", utf8),
+    "put": lambda file, piece: file._put(piece),
+    "piled": lambda file, _: file._piled(),
+    "clear": lambda file, _: file._clear_pile(),
+}
+
+
+def perform(file: Any, name: str, argument: Any) -> Any:
+    """Do one operation of `OPERATIONS`; the result or the kind of error."""
+    try:
+        return DOINGS[name](file, argument)
+    except (StopIteration, StopAsyncIteration, UnicodeEncodeError) as error:
+        return type(error)
+
+
+@settings(max_examples=300)
+@given(OPERATIONS)
+def test_texts_do_the_same(operations: list[tuple[str, Any]]) -> None:
+    c, py = text_file("c"), text_file("py")
+    for name, argument in [*operations, ("settle", None), ("piled", None)]:
+        assert perform(c, name, argument) == perform(py, name, argument)
+        assert c.asked == py.asked
+        assert (c._limit, c._has_lines, c._room) == (py._limit, py._has_lines, py._room)

@@ -135,6 +135,28 @@ async def test_collected_writer_in_a_cycle(tmp_path: Path, mode: str) -> None:
     assert path.read_bytes() == b"data\n"
 
 
+def test_forgotten_files_are_written_though_warnings_are_errors(tmp_path: Path) -> None:
+    source = """
+        import asyncio, os, sys
+        import headrace
+
+        async def main():
+            global kept
+            path = sys.argv[1]
+            kept = [await headrace.open(path + mode, mode) for mode in ("w", "wb")]
+            dropped = [await headrace.open(path + mode, mode) for mode in ("x", "xb")]
+            for file in kept + dropped:
+                await file.write("data" if "b" not in file.mode else b"data")
+
+        asyncio.run(main())
+    """
+    path = tmp_path / "file-"
+    done = script(source, path, flags=("-W", "error"))
+    assert done.stderr.count("ResourceWarning: unclosed file") == 4
+    for mode in ("w", "wb", "x", "xb"):
+        assert Path(f"{path}{mode}").read_bytes() == b"data"
+
+
 async def test_closed_files_do_not_warn(tmp_path: Path) -> None:
     path = tmp_path / "file"
     async with headrace.open(path, "w") as file:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import warnings
 import weakref
 from typing import Protocol
@@ -32,8 +33,16 @@ def _close_all() -> None:
     # parent. The child's own files were remembered since the fork.
     for file in tuple(_holding):
         if not file.closed:
-            warnings.warn(unclosed_warning(file), ResourceWarning, stacklevel=1)
-            file.close_blocking()
+            _close(file)
+
+
+def _close(file: _Closable) -> None:
+    try:
+        warnings.warn(unclosed_warning(file), ResourceWarning, stacklevel=1)
+    except ResourceWarning:
+        # Where warnings are errors the others have to be written all the same.
+        sys.excepthook(*sys.exc_info())
+    file.close_blocking()
 
 
 if hasattr(os, "register_at_fork"):
