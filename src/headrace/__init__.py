@@ -9,9 +9,9 @@
 `open()` takes the arguments of builtin `open()`; the methods of its files are
 coroutines. `read_bytes()`, `read_text()`, `write_bytes()` and `write_text()` handle a
 whole file at once. `headrace.Path` is `pathlib.Path` with coroutines; `headrace.os`,
-`headrace.ospath`, `headrace.glob`, `headrace.pathlib` and `headrace.tempfile` are the
-async faces of the modules of those names. `configure()` chooses how operations are
-done, `info()` and `stats()` say how they were.
+`headrace.ospath`, `headrace.glob`, `headrace.pathlib`, `headrace.shutil` and
+`headrace.tempfile` are the async faces of the modules of those names. `configure()`
+chooses how operations are done, `info()` and `stats()` say how they were.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ from headrace.files._text import AsyncTextIOWrapper
 from headrace.files._wrap import wrap
 
 if TYPE_CHECKING:
-    from headrace import glob, os, ospath, pathlib, tempfile
+    from headrace import glob, os, ospath, pathlib, shutil, tempfile
     from headrace.fs._pathlib import Path
 
 __version__ = "0.1.0"
@@ -87,6 +87,7 @@ __all__ = [
     "pathlib",
     "read_bytes",
     "read_text",
+    "shutil",
     "stats",
     "stderr",
     "stderr_bytes",
@@ -101,7 +102,7 @@ __all__ = [
 ]
 
 #: Submodules that are imported when first used: tempfile alone takes milliseconds.
-_DOORS = {"glob", "os", "ospath", "pathlib", "tempfile"}
+_DOORS = {"glob", "os", "ospath", "pathlib", "shutil", "tempfile"}
 
 
 def __getattr__(name: str) -> Any:
