@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 import headrace
 import headrace.shutil
 from headrace.fs import _copy, _copytree, _steps
+from tests import tasks
 from tests.fs.test_os import outcome
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="symlinks, FIFOs")
@@ -331,7 +332,7 @@ async def test_progress_may_be_a_coroutine_function(tmp_path: Path) -> None:
     told = []
 
     async def progress(done: int, total: int) -> None:
-        await asyncio.sleep(0)
+        await tasks.sleep(0)
         told.append((done, total))
 
     await headrace.shutil.copyfile(tmp_path / "a", tmp_path / "b", progress=progress)
@@ -377,10 +378,10 @@ async def test_error_of_progress_ends_the_copy(tmp_path: Path) -> None:
         )
 
 
-async def cancelled_when(event: threading.Event, task: asyncio.Task[Any]) -> None:
-    await asyncio.to_thread(event.wait, LONG_S)
+async def cancelled_when(event: threading.Event, task: Any) -> None:
+    await tasks.in_thread(event.wait, LONG_S)
     task.cancel()
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(tasks.Cancelled):
         await task
 
 
@@ -399,13 +400,11 @@ async def test_cancelled_copy_stops_between_two_pieces(
         return os.write(writer, os.read(reader, 1000))
 
     before = sorted(os.listdir("/dev/fd"))
-    task = asyncio.ensure_future(
-        headrace.shutil.copyfile(tmp_path / "a", tmp_path / "b")
-    )
+    task = tasks.start(headrace.shutil.copyfile(tmp_path / "a", tmp_path / "b"))
     await cancelled_when(begun, task)
     at_end = count[0]
     assert at_end < 1000
-    await asyncio.sleep(0.02)
+    await tasks.sleep(0.02)
     assert count[0] == at_end
     assert (tmp_path / "b").stat().st_size == at_end * 1000
     assert sorted(os.listdir("/dev/fd")) == before
@@ -422,7 +421,7 @@ async def test_cancelled_copytree_stops_between_two_entries(tmp_path: Path) -> N
         begun.set()
         threading.Event().wait(0.002)
 
-    task = asyncio.ensure_future(
+    task = tasks.start(
         headrace.shutil.copytree(
             tmp_path / "tree", tmp_path / "new", copy_function=copy
         )
@@ -430,7 +429,7 @@ async def test_cancelled_copytree_stops_between_two_entries(tmp_path: Path) -> N
     await cancelled_when(begun, task)
     at_end = len(copied)
     assert at_end < 200
-    await asyncio.sleep(0.02)
+    await tasks.sleep(0.02)
     assert len(copied) == at_end
 
 
@@ -439,15 +438,15 @@ async def test_copytree_that_is_cancelled_at_any_time_ends(tmp_path: Path) -> No
     before = sorted(os.listdir("/dev/fd"))
     for turns in range(12):
         target = tmp_path / str(turns)
-        task = asyncio.ensure_future(
+        task = tasks.start(
             headrace.shutil.copytree(tmp_path / "tree", target, symlinks=True)
         )
         for _ in range(turns):
-            await asyncio.sleep(0)
+            await tasks.sleep(0)
         task.cancel()
         try:
             await task
-        except asyncio.CancelledError:
+        except tasks.Cancelled:
             pass
     assert sorted(os.listdir("/dev/fd")) == before
 
@@ -467,11 +466,11 @@ async def test_cancelled_rmtree_stops_between_two_entries(
         threading.Event().wait(0.002)
 
     monkeypatch.setattr(os, "unlink", slow)
-    task = asyncio.ensure_future(headrace.shutil.rmtree(tmp_path / "tree"))
+    task = tasks.start(headrace.shutil.rmtree(tmp_path / "tree"))
     await cancelled_when(begun, task)
     left = len(os.listdir(tmp_path / "tree"))
     assert left
-    await asyncio.sleep(0.02)
+    await tasks.sleep(0.02)
     assert len(os.listdir(tmp_path / "tree")) == left
 
 
@@ -505,7 +504,7 @@ async def test_callbacks_of_copytree_may_be_coroutine_functions(tmp_path: Path) 
         await headrace.shutil.copyfile(source, target)
 
     async def ignore(folder: str, names: list[str]) -> list[str]:
-        await asyncio.sleep(0)
+        await tasks.sleep(0)
         return ["large", "dangling", "to-folder"]
 
     await headrace.shutil.copytree(
@@ -602,7 +601,7 @@ async def test_rmtree_reports_what_shutil_reports(
     else:
 
         async def later(func: Any, at: Any, error: BaseException) -> None:
-            await asyncio.sleep(0)
+            await tasks.sleep(0)
             report(func, at, error)
 
         await headrace.shutil.rmtree(target, onexc=later)

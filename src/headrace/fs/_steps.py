@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
-from headrace.engine import Job, Shield, current_engine
+from headrace.engine import Operation, Shield, current_engine
 
 __all__ = [
     "Ask",
@@ -175,7 +175,7 @@ async def side_by_side(
     Cancellation: takes effect where the generators yield next.
     """
     engine = current_engine()
-    running: deque[tuple[_Stepped[None], Job]] = deque()
+    running: deque[tuple[_Stepped[None], Operation]] = deque()
     waiting: deque[_Stepped[None]] = deque()
 
     def fill() -> None:
@@ -212,15 +212,19 @@ async def side_by_side(
 
 
 async def _end(
-    running: deque[tuple[_Stepped[None], Job]], waiting: deque[_Stepped[None]]
+    running: deque[tuple[_Stepped[None], Operation]], waiting: deque[_Stepped[None]]
 ) -> None:
     """Wait for the jobs under way and close all generators."""
     engine = current_engine()
     while running:
         stepped, job = running.popleft()
-        if not (job.completed or job.withdrawn or job.withdraw()):
-            await engine.wait(job.signal)
         waiting.append(stepped)
+        if job.completed or job.withdrawn or job.withdraw():
+            continue
+        try:
+            await engine.outcome(job, "finish")
+        except Exception:  # noqa: BLE001 - the first error is the one that counts
+            pass
     for stepped in waiting:
         await engine.run(stepped.close, on_cancel="finish")
 
