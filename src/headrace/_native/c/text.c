@@ -182,6 +182,9 @@ static inline int
 put(hr_text *self, const void *data, Py_ssize_t size)
 {
     Py_ssize_t piled = self->piled + size;
+    if (HR_UNLIKELY(size == 0)) {
+        return 0;  /* There may be no pile yet. */
+    }
     if (HR_UNLIKELY(piled > self->capacity) && make_room(self, piled) < 0) {
         return -1;
     }
