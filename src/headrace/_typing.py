@@ -86,6 +86,9 @@ class Host(Protocol):
         """
         ...
 
+    def call_soon(self, callback: Callable[[], object]) -> None:
+        """Run *callback* on the loop's thread, which this is, in its next turn."""
+
     def call_threadsafe(self, callback: Callable[[], object]) -> None:
         """Run *callback* on the loop's thread; RuntimeError if the loop is closed."""
 

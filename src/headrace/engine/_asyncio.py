@@ -100,6 +100,10 @@ class AsyncioHost:
             return False
         return True
 
+    def call_soon(self, callback: Callable[[], object]) -> None:
+        """Run *callback* in the loop's next turn; on the loop's thread."""
+        self.loop.call_soon(callback)
+
     def call_threadsafe(self, callback: Callable[[], object]) -> None:
         """Run *callback* on the loop's thread; RuntimeError if the loop is closed."""
         self.loop.call_soon_threadsafe(callback)

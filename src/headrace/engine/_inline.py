@@ -68,6 +68,13 @@ _LOCAL_FILE_SYSTEMS = {
 }
 
 
+# Where a buffered write through io_uring is made at once, or waits without a thread.
+# Measured on images on loop devices, Linux 6.18: of 300 writes of 4 KiB XFS made 297 in
+# the submitting call (12 µs), of 64 KiB 293; ext4, btrfs and tmpfs none: they hand each
+# to a kernel thread (25-50 µs), where a worker of ours does as well.
+_ASYNC_WRITES = frozenset({"xfs"})
+
+
 @dataclass(slots=True)
 class Device:
     """What is known of the file system behind one st_dev."""
@@ -77,6 +84,13 @@ class Device:
     nowait: bool
     """Reads with RWF_NOWAIT have not been refused there yet."""
     file_system: str = "unknown"
+    ring: bool = True
+    """io_uring has not refused its files yet."""
+
+    @property
+    def async_writes(self) -> bool:
+        """Whether io_uring's buffered writes need no kernel thread there."""
+        return self.file_system in _ASYNC_WRITES
 
 
 #: For descriptors whose device has not been looked at: nothing is inline.

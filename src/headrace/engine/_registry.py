@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 import threading
 import weakref
@@ -14,16 +13,16 @@ from headrace import _native
 from headrace._settings import Engine as Wanted
 from headrace._settings import Settings, on_change, settings, source
 from headrace._typing import Host
+from headrace.engine._announce import say_once
 from headrace.engine._channel import Channel
 from headrace.engine._hosts import new_host, running_loop_key
 from headrace.engine._threads import ThreadsEngine, wait_for_effects
 
 if TYPE_CHECKING:
+    from headrace.engine._uring import Rings
     from headrace.engine._workers import Completed
 
 Engine = ThreadsEngine
-
-_log = logging.getLogger("headrace")
 
 
 class Place:
@@ -127,6 +126,45 @@ def _completed(place: Place) -> Completed | None:
     return found
 
 
+def _make_uring(place: Place) -> Engine:
+    # Not at the top: it needs the C core.
+    from headrace.engine._uring import UringEngine
+
+    seen = weakref.ref(place)
+
+    def completed() -> Completed | None:
+        known = seen()
+        return None if known is None else _completed(known)
+
+    def rings() -> Rings | None:
+        known = seen()
+        return None if known is None else _rings(known)
+
+    return UringEngine(place.host, completed, rings)
+
+
+def _rings(place: Place) -> Rings | None:
+    """Return what a loop's rings are kept in; None if it cannot be woken."""
+    found: Rings | None = place.sources.get(Wanted.URING)
+    if found is None:
+        channel = place.channel()
+        if channel is not None:
+            from headrace.engine._uring import Rings
+
+            found = place.sources[Wanted.URING] = Rings(channel.fd)
+            channel.attach(found)
+    return found
+
+
+def _no_uring() -> str:
+    missing = _no_workers()
+    if not missing:
+        from headrace.engine._uring import obstacle
+
+        missing = obstacle()
+    return missing
+
+
 def _no_workers() -> str:
     if _native.Call is None:
         return (
@@ -137,23 +175,16 @@ def _no_workers() -> str:
     return "" if hasattr(os, "eventfd") else "needs eventfd(2)"
 
 
-def _not_built() -> str:
-    return "is not available in this build"
-
-
 #: From the best to the one that always works. A maker that raises `OSError` or
 #: `NotImplementedError` leaves the loop to the next.
 _CHOICES: dict[Wanted, tuple[_Maker, _Obstacle]] = {
-    Wanted.URING: (_make_threads, _not_built),
+    Wanted.URING: (_make_uring, _no_uring),
     Wanted.WORKERS: (_make_workers, _no_workers),
     Wanted.THREADS: (_make_threads, str),
 }
 
 #: Engines that are used only where they are asked for.
 _NOT_BY_ITSELF = {Wanted.URING, Wanted.WORKERS}
-
-#: What has been said already, so that it is said once.
-_said: set[str] = set()
 
 
 def _candidates() -> list[tuple[Wanted, str]]:
@@ -199,15 +230,10 @@ def _new_engine(place: Place) -> Engine:
             continue
         engine.reason = failure or why
         place.engine = engine
-        _say(f"engine {engine.name}: {engine.reason}")
+        if not engine.announces_itself:
+            say_once(f"engine {engine.name}: {engine.reason}")
         return engine
     raise AssertionError("the thread engine can always be made")
-
-
-def _say(message: str) -> None:
-    if message not in _said:
-        _said.add(message)
-        _log.debug(message)
 
 
 def _choose_again(_: Settings) -> None:

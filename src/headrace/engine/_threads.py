@@ -27,6 +27,11 @@ T = TypeVar("T")
 _effects: set[Operation] = set()
 
 
+def effect_begins(job: Operation) -> None:
+    """Note that *job* changes something: the exit waits for it."""
+    _effects.add(job)
+
+
 def operation_ended(job: Operation) -> None:
     """Note that *job* is complete: the exit need not wait for it."""
     _effects.discard(job)
@@ -36,6 +41,8 @@ class ThreadsEngine:
     """Runs blocking calls in headrace's own threads for one event loop."""
 
     name = "threads"
+    #: Whether it says itself that it is in use: once it knows.
+    announces_itself = False
     #: Why this engine was chosen.
     reason = "the default"
 
@@ -126,6 +133,8 @@ class ThreadsEngine:
             # The coroutine is dropped, perhaps with its loop: nobody will wait.
             self._give_up(job)
             raise
+        if on_cancel == "finish":
+            _effects.discard(job)
         budget.renew()
         return job.outcome()
 
@@ -298,4 +307,7 @@ def wait_for_effects() -> None:
     pause = threading.Event()
     for job in tuple(_effects):
         while not job.completed and not job.withdraw():
-            pause.wait(0.001)
+            # Nobody fetches a ring's completions once its loop is gone.
+            pursue = getattr(job, "pursue", None)
+            if pursue is None or not pursue(0.001):
+                pause.wait(0.001)

@@ -105,6 +105,10 @@ class TrioHost:
         trio.lowlevel.spawn_system_task(_keep_watching, fd, callback)
         return True
 
+    def call_soon(self, callback: Callable[[], object]) -> None:
+        """Run *callback* before long; on the run's thread."""
+        self.call_threadsafe(callback)
+
     def call_threadsafe(self, callback: Callable[[], object]) -> None:
         """Run *callback* on the run's thread; RuntimeError if the run has ended."""
         token = self._token()

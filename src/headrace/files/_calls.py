@@ -20,6 +20,7 @@ from headrace.engine._described import (
     natively,
     read_bytes,
 )
+from headrace.engine._ring_calls import RingKind, by_ring
 
 #: Linux moves at most 0x7ffff000 bytes in one call, read(2) and write(2).
 MAX_TRANSFER = 0x7FFFF000  # bytes
@@ -214,6 +215,9 @@ def _closed(answer: Answer, _: Any) -> OSError | None:
     return error_of(answer)
 
 
+by_ring(read_once, RingKind.READ_ONCE)
+by_ring(read_up_to, RingKind.READ_FULL)
+by_ring(write_all, RingKind.WRITE_ALL)
 natively(read_once, _read_once, read_bytes)
 natively(read_up_to, _read_up_to, read_bytes)
 natively(read_to_end, _read_to_end, read_bytes)

@@ -539,6 +539,19 @@ hr_ring_ready(const hr_ring *ring)
                atomic_load_explicit(ring->cq_tail, memory_order_acquire);
 }
 
+/* Tell whether there is something to be had: completions, or work that this thread has
+   to let the kernel do, whether or not it then completes anything. */
+int
+hr_ring_has_work(const hr_ring *ring)
+{
+    if (hr_ring_ready(ring)) {
+        return 1;
+    }
+    return ring->rings != NULL &&
+           (atomic_load_explicit(ring->sq_flags, memory_order_acquire) &
+            (HR_SQ_TASKRUN | HR_SQ_CQ_OVERFLOW)) != 0;
+}
+
 /* Make the event descriptor unreadable until the next completion. */
 void
 hr_ring_drain_event(hr_ring *ring)

@@ -91,6 +91,7 @@ int hr_ring_gather(hr_ring *ring);
 int hr_ring_wait(hr_ring *ring, int64_t timeout_ns);
 hr_ring_op *hr_ring_next(hr_ring *ring);
 int hr_ring_ready(const hr_ring *ring);
+int hr_ring_has_work(const hr_ring *ring);
 void hr_ring_drain_event(hr_ring *ring);
 
 #endif

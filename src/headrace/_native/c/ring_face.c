@@ -55,6 +55,7 @@ typedef struct hr_ring_job {
     char completed;
     char withdrawn;        /* taken back before the kernel had it */
     char abandoned;        /* nobody waits for it */
+    char lost;             /* nobody will tell when the kernel is done with it */
 } hr_ring_job;
 
 /* -- One operation ----------------------------------------------------------------- */
@@ -65,9 +66,13 @@ operation_of(hr_ring_op *op)
     return (hr_ring_job *)((char *)op - offsetof(hr_ring_job, op));
 }
 
+/* Give back what the kernel is done with. What it may still use stays for ever. */
 static void
 operation_release(hr_ring_job *self)
 {
+    if (self->lost) {
+        return;
+    }
     if (self->view.obj != NULL) {
         PyBuffer_Release(&self->view);
     }
@@ -204,6 +209,8 @@ operation_abandon(hr_ring_job *self, PyObject *Py_UNUSED(none))
 {
     hr_ring_object *ring = (hr_ring_object *)Py_XNewRef(self->ring);
     self->abandoned = 1;
+    /* The signal holds the loop, which may end before the operation does. */
+    Py_CLEAR(self->signal);
     if (ring != NULL) {
         Py_BEGIN_CRITICAL_SECTION(ring);
         /* A refusal does no harm: the operation completes by itself. */
@@ -254,6 +261,16 @@ operation_outcome(hr_ring_job *self, PyObject *Py_UNUSED(none))
     return Py_NewRef(self->result);
 }
 
+PyDoc_STRVAR(leftover_doc, "leftover($self, /)\n--\n\n"
+                           "Return the result of a completed operation that was given "
+                           "up; None if it failed.");
+
+static PyObject *
+operation_leftover(hr_ring_job *self, PyObject *Py_UNUSED(none))
+{
+    return Py_NewRef(self->result == NULL ? Py_None : self->result);
+}
+
 PyDoc_STRVAR(drop_result_doc, "drop_result($self, /)\n--\n\n"
                               "Nothing has to be undone: a count or bytes.");
 
@@ -275,6 +292,11 @@ operation_get_in_flight(hr_ring_job *self, void *Py_UNUSED(closure))
     return PyBool_FromLong(self->op.state == HR_RING_FLYING);
 }
 
+static PyObject *operation_pursue(hr_ring_job *self, PyObject *seconds);
+PyDoc_STRVAR(pursue_doc, "pursue($self, timeout, /)\n--\n\n"
+                         "Complete what the kernel does within timeout seconds, though "
+                         "the loop is gone; False if that tells nothing.");
+
 /* Return the object in the field at offset, or None. */
 static PyObject *
 operation_get_object(PyObject *self, void *offset)
@@ -287,6 +309,8 @@ static PyMethodDef operation_methods[] = {
     {"withdraw", (PyCFunction)operation_withdraw, METH_NOARGS, withdraw_doc},
     {"abandon", (PyCFunction)operation_abandon, METH_NOARGS, abandon_doc},
     {"settle", (PyCFunction)(void (*)(void))operation_settle, METH_FASTCALL, settle_doc},
+    {"pursue", (PyCFunction)operation_pursue, METH_O, pursue_doc},
+    {"leftover", (PyCFunction)operation_leftover, METH_NOARGS, leftover_doc},
     {"outcome", (PyCFunction)operation_outcome, METH_NOARGS, outcome_doc},
     {"drop_result", (PyCFunction)operation_drop_result, METH_NOARGS, drop_result_doc},
     {NULL},
@@ -557,7 +581,12 @@ collect(hr_ring_object *self)
             /* The caller's next flush meets the same refusal, and acts upon it. */
             return first;
         }
-        if (hr_ring_gather(ring) < 0 || !hr_ring_ready(ring)) {
+        /* The kernel runs some twenty pieces of its work in a call, and tells of no more
+           as long as some are left: on until there are none. */
+        if (!hr_ring_has_work(ring)) {
+            return first;
+        }
+        if (hr_ring_gather(ring) < 0 && !hr_ring_ready(ring)) {
             return first;
         }
     }
@@ -600,6 +629,50 @@ ring_reap(hr_ring_object *self, PyObject *Py_UNUSED(none))
     return failed == NULL ? Py_NewRef(Py_None) : failed;
 }
 
+/* See pursue_doc. */
+static PyObject *
+operation_pursue(hr_ring_job *self, PyObject *seconds)
+{
+    double timeout = PyFloat_AsDouble(seconds);
+    if (timeout == -1.0 && PyErr_Occurred()) {
+        return NULL;
+    }
+    hr_ring_object *ring = (hr_ring_object *)Py_XNewRef(self->ring);
+    if (ring == NULL) {
+        Py_RETURN_FALSE;
+    }
+    int error;
+    hr_ring_job *operation;
+    Py_BEGIN_CRITICAL_SECTION(ring);
+    int64_t timeout_ns = (int64_t)(timeout * 1e9);
+    Py_BEGIN_ALLOW_THREADS
+    error = hr_ring_wait(&ring->ring, timeout_ns);
+    Py_END_ALLOW_THREADS
+    operation = collect(ring);
+    Py_END_CRITICAL_SECTION();
+    while (operation != NULL) {
+        hr_ring_job *after = operation->after;
+        Py_CLEAR(operation->ring);
+        Py_CLEAR(operation->signal);
+        if (operation->failure == 0) {
+            operation_succeed(operation, ring->state);
+        }
+        else {
+            operation_fail(operation, -operation->failure);
+            operation_release(operation);
+        }
+        Py_DECREF(operation);    /* the ring's reference */
+        operation = after;
+    }
+    if (error < 0 && error != -ETIME && error != -EINTR && !self->completed) {
+        /* Another thread's ring: nobody will ever know. */
+        self->lost = 1;
+        operation_fail(self, ECANCELED);
+    }
+    Py_DECREF(ring);
+    Py_RETURN_TRUE;
+}
+
 PyDoc_STRVAR(take_queue_doc, "take_queue($self, /)\n--\n\n"
                              "Take all operations back that the kernel does not have.");
 
@@ -624,6 +697,64 @@ ring_take_queue(hr_ring_object *self, PyObject *Py_UNUSED(none))
     }
     Py_END_CRITICAL_SECTION();
     return taken;
+}
+
+PyDoc_STRVAR(disown_doc, "disown($self, /)\n--\n\n"
+                         "Return what is in flight and end the ring, where its "
+                         "completions cannot be had: in another thread. Each may be "
+                         "settled; its memory stays for ever.");
+
+static PyObject *
+ring_disown(hr_ring_object *self, PyObject *Py_UNUSED(none))
+{
+    PyObject *lost = PyList_New(0);
+    if (lost == NULL) {
+        return NULL;
+    }
+    Py_BEGIN_CRITICAL_SECTION(self);
+    hr_ring_op *head = &self->ring.flying;
+    while (head->next != head) {
+        hr_ring_op *op = head->next;
+        hr_ring_job *operation = operation_of(op);
+        if (PyList_Append(lost, (PyObject *)operation) < 0) {
+            Py_CLEAR(lost);
+            break;
+        }
+        op->prev->next = op->next;
+        op->next->prev = op->prev;
+        op->state = HR_RING_IDLE;
+        operation->lost = 1;
+        Py_CLEAR(operation->ring);
+    }
+    if (lost != NULL) {
+        self->ring.in_flight = 0;
+        hr_ring_close(&self->ring);
+    }
+    Py_END_CRITICAL_SECTION();
+    return lost;
+}
+
+PyDoc_STRVAR(wait_doc, "wait($self, timeout, /)\n--\n\n"
+                       "Wait until something completes, at most timeout seconds; 0 or "
+                       "-errno.");
+
+static PyObject *
+ring_wait(hr_ring_object *self, PyObject *seconds)
+{
+    double timeout = PyFloat_AsDouble(seconds);
+    if (timeout == -1.0 && PyErr_Occurred()) {
+        return NULL;
+    }
+    int error = -EBADF;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    if (self->ring.fd >= 0) {
+        int64_t timeout_ns = (int64_t)(timeout * 1e9);
+        Py_BEGIN_ALLOW_THREADS
+        error = hr_ring_wait(&self->ring, timeout_ns);
+        Py_END_ALLOW_THREADS
+    }
+    Py_END_CRITICAL_SECTION();
+    return PyLong_FromLong(error);
 }
 
 /* -- Making and ending ------------------------------------------------------------- */
@@ -703,14 +834,15 @@ drop_operations(hr_ring_object *self, int lasting)
         while (heads[i]->next != heads[i]) {
             hr_ring_op *op = heads[i]->next;
             hr_ring_job *operation = operation_of(op);
-            int flying = op->state == HR_RING_FLYING;
+            int lost = lasting && op->state == HR_RING_FLYING;
             op->prev->next = op->next;
             op->next->prev = op->prev;
             op->state = HR_RING_IDLE;
             operation_fail(operation, ECANCELED);
-            if (!flying || !lasting) {
-                Py_CLEAR(operation->ring);
-                operation_release(operation);
+            operation->lost = (char)lost;
+            Py_CLEAR(operation->ring);
+            operation_release(operation);
+            if (!lost) {
                 Py_DECREF(operation);
             }
         }
@@ -785,6 +917,12 @@ ring_get_closed(hr_ring_object *self, void *Py_UNUSED(closure))
     return PyBool_FromLong(self->ring.fd < 0);
 }
 
+static PyObject *
+ring_get_ready(hr_ring_object *self, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(self->ring.fd >= 0 && hr_ring_has_work(&self->ring));
+}
+
 static PyMethodDef ring_methods[] = {
     {"submit_read", (PyCFunction)(void (*)(void))ring_submit_read, METH_FASTCALL,
      submit_read_doc},
@@ -794,6 +932,8 @@ static PyMethodDef ring_methods[] = {
      submit_fsync_doc},
     {"flush", (PyCFunction)ring_flush, METH_NOARGS, flush_doc},
     {"reap", (PyCFunction)ring_reap, METH_NOARGS, reap_doc},
+    {"wait", (PyCFunction)ring_wait, METH_O, wait_doc},
+    {"disown", (PyCFunction)ring_disown, METH_NOARGS, disown_doc},
     {"take_queue", (PyCFunction)ring_take_queue, METH_NOARGS, take_queue_doc},
     {"close", (PyCFunction)(void (*)(void))ring_close, METH_FASTCALL, close_doc},
     {"forget", (PyCFunction)ring_forget, METH_NOARGS, forget_doc},
@@ -802,6 +942,7 @@ static PyMethodDef ring_methods[] = {
 };
 
 static PyGetSetDef ring_getset[] = {
+    {"ready", (getter)ring_get_ready, NULL, "Whether `reap` has something to do.", NULL},
     {"closed", (getter)ring_get_closed, NULL, "Whether the ring has ended.", NULL},
     {NULL},
 };
