@@ -108,6 +108,9 @@ class FakeBuffer:
             return WAIT
         return self._read(size)
 
+    def try_read_to_end(self) -> bytes | Wait:
+        return self.try_read1(-1)
+
     def _read(self, size: int) -> bytes:
         if not self.can_read:
             raise UnsupportedOperation("read")

@@ -151,6 +151,11 @@ class BufferedReading(Buffered, Reader):
                 return data
         return await self._exclusive(self._attempt_read1, size)
 
+    def try_read_to_end(self) -> bytes | Wait:
+        """Read all that is left if that is possible without waiting; or WAIT."""
+        data = self._try_read(-1)
+        return self._read_now(-1) if data is WAIT else data
+
     def try_read1(self, size: int) -> bytes | Wait:
         """`read1`, if that is possible without waiting; or WAIT."""
         if not self._ready:

@@ -14,7 +14,7 @@ import operator
 import os
 import warnings
 from collections.abc import Iterable
-from types import EllipsisType, TracebackType
+from types import EllipsisType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, TypeVar
 
 from headrace._errors import (
@@ -31,6 +31,7 @@ from headrace.engine import (
     current_engine,
     running_loop_key,
 )
+from headrace.files._buffer_base import Buffered
 from headrace.files._codec import Cookie, Decoder, Encoder, Segment, find_codec
 from headrace.files._live import holds_data
 from headrace.files._sync_view import sync_text
@@ -112,6 +113,9 @@ class AsyncTextIOWrapper(TextReading, TextWriting):
             place = buffer.try_tell()
             # Where that waits, something has been done to the file: not its start.
             self._encoder.begin(at_start=place == 0)
+        elif not (self._encoder or budget.strict):
+            # For closing what was not read.
+            self._limit = 0
 
     def reconfigure(
         self,
@@ -454,26 +458,31 @@ class AsyncTextIOWrapper(TextReading, TextWriting):
 
     # -- Closing --------------------------------------------------------------
 
-    async def close(self) -> None:
-        """Write what is buffered and close the file; closing twice does nothing.
-
-        Raises:
-            OSError: Of the last write. The file is closed all the same.
-
-        Cancellation: the file is written and closed first.
-        """
+    def _close_now(self) -> Wait | None:
         buffer = self._buffer
-        if not self._turns.held:
-            if not buffer.closed:
-                self._freeze()
-            if buffer.closed or not self._held:
+        if self._turns.held or budget.due:
+            return WAIT
+        if buffer.closed:
+            self._drop_text()
+            return None
+        self._freeze()
+        if not self._held:
+            closed = buffer._close_now() if isinstance(buffer, Buffered) else WAIT
+            if closed is None:
                 self._drop_text()
-                await buffer.close()
-                return
-            if running_loop_key() is None:
-                # The loop has ended: nobody is kept waiting.
-                self.close_blocking()
-                return
+            return closed
+        if running_loop_key() is None:
+            # The loop has ended: nobody is kept waiting.
+            self.close_blocking()
+            return None
+        return WAIT
+
+    async def _close_wait(self) -> None:
+        buffer = self._buffer
+        if not (self._turns.held or self._held):
+            self._drop_text()
+            await buffer.close()
+            return
         with Shield():
             async with self._turns:
                 # Another task may have closed it while this one waited.
@@ -530,14 +539,6 @@ class AsyncTextIOWrapper(TextReading, TextWriting):
     async def __aenter__(self: Self) -> Self:
         self._check_open()
         return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.close()
 
     def __enter__(self) -> NoReturn:
         use_async_with("this file")

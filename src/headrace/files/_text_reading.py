@@ -155,9 +155,9 @@ class TextReading(TextBase):
     def _read_now(self, size: int | None) -> str | Wait:
         size = _optional_size(size)
         self._check_readable()
-        if size < 0 or self._turns.held:
+        if self._turns.held:
             return WAIT
-        text = self._attempt_read(size)
+        text = self._attempt_read(size) if size >= 0 else self._attempt_read_to_end()
         self._arm()
         return text
 
@@ -182,10 +182,21 @@ class TextReading(TextBase):
                 return WAIT
             end = not more
 
+    def _attempt_read_to_end(self) -> str | Wait:
+        self._freeze()
+        if budget.spend() or not self._try_drain():
+            return WAIT
+        data = self._buffer.try_read_to_end()
+        return WAIT if data is WAIT else self._decode_last(data)
+
     async def _read_to_end(self) -> str:
-        decoder = self._check_readable()
+        self._check_readable()
         await self._drain()
-        data = await self._buffer.read()
+        return self._decode_last(await self._buffer.read())
+
+    def _decode_last(self, data: bytes) -> str:
+        """Return all the text that is left; *data* is what the file had behind it."""
+        decoder = self._check_readable()
         if self._ahead:
             data, self._ahead = self._ahead + data, b""
         try:

@@ -61,9 +61,8 @@ buffer_seek(hr_buffer *self, PyObject *const *args, Py_ssize_t count)
 
 /* -- Closing ---------------------------------------------------------------- */
 
-/* Close the file if nothing is to be written and that cannot wait; or WAIT. */
-static PyObject *
-buffer_close_now(hr_state *state, PyObject *owner, PyObject *Py_UNUSED(none),
+PyObject *
+hr_buffer_close_now(hr_state *state, PyObject *owner, PyObject *Py_UNUSED(none),
                  PyObject *Py_UNUSED(nothing))
 {
     hr_buffer *self = (hr_buffer *)owner;
@@ -83,7 +82,7 @@ buffer_close_now(hr_state *state, PyObject *owner, PyObject *Py_UNUSED(none),
 }
 
 static const hr_operation closing = {
-    buffer_close_now, HR_NAME_CLOSE_NOW, HR_NAME_CLOSE_WAIT, "close", 0,
+    hr_buffer_close_now, HR_NAME_CLOSE_NOW, HR_NAME_CLOSE_WAIT, "close", 0,
 };
 
 PyDoc_STRVAR(close_doc, "close($self, /)\n--\n\n"
@@ -97,7 +96,7 @@ buffer_close(hr_buffer *self, PyObject *Py_UNUSED(none))
 }
 
 static const hr_operation leaving = {
-    buffer_close_now, HR_NAME_CLOSE_NOW, HR_NAME_CLOSE_WAIT, "__aexit__", 0,
+    hr_buffer_close_now, HR_NAME_CLOSE_NOW, HR_NAME_CLOSE_WAIT, "__aexit__", 0,
 };
 
 PyDoc_STRVAR(aexit_doc, "__aexit__($self, exc_type, exc, traceback, /)\n--\n\n"

@@ -199,6 +199,11 @@ typedef struct {
     char remembered;           /* whether it is written at exit */
 } hr_buffer;
 
+/* Close the file if nothing is to be written and that cannot wait. Returns None, or
+   WAIT; an operation. */
+PyObject *hr_buffer_close_now(hr_state *state, PyObject *owner, PyObject *none,
+                              PyObject *nothing);
+
 /* Tell whether the raw file's position is known and nothing has to be done before the
    next read at it. */
 static inline int

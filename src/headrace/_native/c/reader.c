@@ -271,6 +271,20 @@ reader_read(hr_buffer *self, PyObject *const *args, Py_ssize_t count)
                         count ? args[0] : self->state->minus_one, NULL);
 }
 
+PyDoc_STRVAR(try_read_doc, "_try_read($self, size, /)\n--\n\n"
+                           "Read as read() does, if the core can do it without waiting; "
+                           "else WAIT.");
+
+static PyObject *
+reader_try_read(hr_buffer *self, PyObject *size)
+{
+    PyObject *data;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    data = reader_read_now(self->state, (PyObject *)self, size, NULL);
+    Py_END_CRITICAL_SECTION();
+    return data;
+}
+
 /* -- Lines ------------------------------------------------------------------ */
 
 /* Find the last line end among n bytes. Returns how many bytes it and those before it
@@ -472,6 +486,7 @@ static PyMethodDef reader_methods[] = {
     {"read", (PyCFunction)(void (*)(void))reader_read, METH_FASTCALL, read_doc},
     {"readline", (PyCFunction)(void (*)(void))reader_readline, METH_FASTCALL,
      readline_doc},
+    {"_try_read", (PyCFunction)reader_try_read, METH_O, try_read_doc},
     {"_cut_lines", (PyCFunction)reader_cut_lines, METH_O, cut_lines_doc},
     {"_next_line", (PyCFunction)reader_next_line, METH_NOARGS, next_line_doc},
     {"_settle_lines", (PyCFunction)reader_settle_lines, METH_NOARGS, settle_lines_doc},

@@ -248,6 +248,65 @@ text_write(hr_text *self, PyObject *text)
     return hr_ready_new(self->state, &writing, (PyObject *)self, text, NULL);
 }
 
+/* -- Closing ---------------------------------------------------------------- */
+
+/* Close the file if nothing was written and that cannot wait; or WAIT. */
+static PyObject *
+text_close_now(hr_state *state, PyObject *owner, PyObject *Py_UNUSED(none),
+               PyObject *Py_UNUSED(nothing))
+{
+    hr_text *self = (hr_text *)owner;
+    PyObject *buffer = self->kept[KEPT_BUFFER];
+    /* A turn that is held has shut reads, and so have lines and accepted text. */
+    if (self->limit < 0 || self->room >= 0 || buffer == NULL ||
+        !PyObject_TypeCheck(buffer, state->buffer_type)) {
+        return Py_NewRef(state->wait);
+    }
+    PyObject *result;
+    Py_INCREF(buffer);
+    Py_BEGIN_CRITICAL_SECTION(buffer);
+    result = hr_buffer_close_now(state, buffer, NULL, NULL);
+    Py_END_CRITICAL_SECTION();
+    Py_DECREF(buffer);
+    if (result != state->wait) {
+        self->limit = -1;
+        self->pos = 0;
+        Py_SETREF(self->text, Py_NewRef(state->empty_str));
+    }
+    return result;
+}
+
+static const hr_operation closing = {
+    text_close_now, HR_NAME_CLOSE_NOW, HR_NAME_CLOSE_WAIT, "close", 0,
+};
+
+PyDoc_STRVAR(close_doc, "close($self, /)\n--\n\n"
+                        "Write what is buffered and close the file; closing twice does "
+                        "nothing.");
+
+static PyObject *
+text_close(hr_text *self, PyObject *Py_UNUSED(none))
+{
+    return hr_ready_new(self->state, &closing, (PyObject *)self, NULL, NULL);
+}
+
+static const hr_operation leaving = {
+    text_close_now, HR_NAME_CLOSE_NOW, HR_NAME_CLOSE_WAIT, "__aexit__", 0,
+};
+
+PyDoc_STRVAR(aexit_doc, "__aexit__($self, exc_type, exc, traceback, /)\n--\n\n"
+                        "Close the file.");
+
+static PyObject *
+text_aexit(hr_text *self, PyObject *const *Py_UNUSED(args), Py_ssize_t count)
+{
+    if (count != 3) {
+        PyErr_Format(PyExc_TypeError, "__aexit__ expected 3 arguments, got %zd", count);
+        return NULL;
+    }
+    return hr_ready_new(self->state, &leaving, (PyObject *)self, NULL, NULL);
+}
+
 /* -- What the Python methods use -------------------------------------------- */
 
 PyDoc_STRVAR(put_doc, "_put($self, piece, /)\n--\n\n"
@@ -453,6 +512,8 @@ static PyMethodDef text_methods[] = {
     {"read", (PyCFunction)(void (*)(void))text_read, METH_FASTCALL, read_doc},
     {"readline", (PyCFunction)(void (*)(void))text_readline, METH_FASTCALL, readline_doc},
     {"write", (PyCFunction)text_write, METH_O, write_doc},
+    {"close", (PyCFunction)text_close, METH_NOARGS, close_doc},
+    {"__aexit__", (PyCFunction)(void (*)(void))text_aexit, METH_FASTCALL, aexit_doc},
     {"_put", (PyCFunction)text_put, METH_O, put_doc},
     {"_piled", (PyCFunction)text_piled, METH_NOARGS, piled_doc},
     {"_clear_pile", (PyCFunction)text_clear_pile, METH_NOARGS, clear_pile_doc},

@@ -85,6 +85,17 @@ class Reader(Buffer):
 
     # -- What the subclass uses -----------------------------------------------
 
+    def _try_read(self, size: int | None, /) -> bytes | Wait:
+        """Read as `read` does, if that can be answered from the buffer; else WAIT."""
+        if type(size) is int:
+            pos = self._pos
+            end = pos + size
+            if pos <= end <= self._limit:
+                self._pos = end
+                counters.buffer_hits += 1
+                return self._data[pos:end]
+        return WAIT
+
     def _cut_lines(self, window: int, /) -> bool:
         """Let the whole lines of the next *window* bytes be handed out; False if none.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator, Sequence
+from types import TracebackType
 from typing import TYPE_CHECKING, cast
 
 from headrace._native.py.lines import last_line_end, split_lines
@@ -183,6 +184,26 @@ class Text:
         taken = self._write_now(text)
         return await self._write_wait(text) if taken is WAIT else taken
 
+    async def close(self) -> None:
+        """Write what is buffered and close the file; closing twice does nothing.
+
+        Raises:
+            OSError: Of the last write. The file is closed all the same.
+
+        Cancellation: the file is written and closed first.
+        """
+        if self._close_now() is WAIT:
+            await self._close_wait()
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._close_now() is WAIT:
+            await self._close_wait()
+
     # -- What the subclass uses -----------------------------------------------
 
     def _put(self, piece: str | bytes, /) -> None:
@@ -264,3 +285,5 @@ class Text:
         def _write_now(self, text: str) -> int | Wait: ...
         async def _write_wait(self, text: str) -> int: ...
         def _dropped(self) -> None: ...
+        def _close_now(self) -> Wait | None: ...
+        async def _close_wait(self) -> None: ...
