@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -494,3 +495,55 @@ def test_keyboard_interrupt_leaves_nothing_open(tmp_path: Path) -> None:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     assert type(error) is KeyboardInterrupt
+
+
+def interrupt_at(step: int) -> None:
+    """Press Ctrl-C when headrace's code has run *step* lines from now on."""
+    count = 0
+
+    def trace(frame: Any, event: str, argument: object) -> Any:
+        nonlocal count
+        if "/headrace/" not in frame.f_code.co_filename:
+            return None
+        if event == "line":
+            count += 1
+            if count == step:
+                sys.settrace(None)
+                signal.raise_signal(signal.SIGINT)
+        return trace
+
+    sys.settrace(trace)
+
+
+@pytest.mark.parametrize("step", [*range(1, 60, 2), *range(60, 200, 10)])
+@pytest.mark.parametrize("mode", ["rb+", "r+"])
+def test_keyboard_interrupt_anywhere_leaves_the_file_as_it_has_to_be(
+    mode: str, step: int, path: Path
+) -> None:
+    async def main() -> str:
+        f: Any = await headrace.open(path, mode, 64)
+        outcome = "not yet"
+        interrupt_at(step)
+        try:
+            await f.write(b"1" * 100 if mode == "rb+" else "1" * 100)
+            await f.seek(0)
+            await f.read(100)
+            await trio.lowlevel.checkpoint()
+        except KeyboardInterrupt:
+            outcome = "interrupted"
+        finally:
+            sys.settrace(None)
+        with trio.fail_after(5):
+            await f.seek(0)
+            assert len(await f.read()) == 1400
+            await f.close()
+        return outcome
+
+    tracing = sys.gettrace()
+    try:
+        assert run(main) in ("interrupted", "not yet")
+    except KeyboardInterrupt:
+        pass
+    finally:
+        sys.settrace(tracing)
+    assert path.read_bytes()[:100] in (b"1" * 100, (b"one\ntwo\nthree\n" * 100)[:100])

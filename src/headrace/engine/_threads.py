@@ -114,9 +114,7 @@ class ThreadsEngine:
         signal = job.signal
         assert signal is not None
         try:
-            # What is made, and not wanted any more, is undone; what is changed is not.
-            keep = finish and not job.discards
-            await self.wait(signal, job.withdraw if keep else None)
+            await self.wait(signal, _leave(job) if finish else None)
         except self._cancelled:
             if job.withdrawn or job.withdraw():
                 _effects.discard(job)
@@ -294,6 +292,19 @@ def _start(job: Job, lane: Lane, executor: Executor | None) -> None:
         workers(lane).submit(job)
     else:
         executor.submit(job)
+
+
+def _leave(job: Operation) -> Callable[[], bool] | None:
+    """Return what says whether the task that waits for the change may be cancelled."""
+    if job.discards:
+        # What is made, and not wanted any more, is undone; what is changed is not.
+        return None
+    # In a shield, that can only be KeyboardInterrupt.
+    return job.withdraw if current_shield() is None else _never
+
+
+def _never() -> bool:
+    return False
 
 
 def _unshielded() -> AbstractContextManager[object]:

@@ -12,6 +12,8 @@ the next checkpoint behind it raises.
 from __future__ import annotations
 
 import os
+import sys
+import types
 import weakref
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -184,3 +186,27 @@ async def _keep_watching(fd: int, callback: Callable[[], object]) -> None:
 def new_scope() -> trio.CancelScope:
     """Return a scope in which nothing is cancelled from outside, while it says so."""
     return trio.CancelScope(shield=True)
+
+
+def _protect() -> None:
+    """Have KeyboardInterrupt wait for a checkpoint while headrace's own code runs.
+
+    Trio raises it wherever the main task is, but for functions that are known to it:
+    a turn could be taken and never be handed on.
+    """
+    for name, module in tuple(sys.modules.items()):
+        if name.startswith(("headrace.engine.", "headrace.files.")):
+            for holder in (module, *vars(module).values()):
+                if holder is module or isinstance(holder, type):
+                    _protect_functions(holder, name)
+
+
+def _protect_functions(holder: object, module: str) -> None:
+    for value in vars(holder).values():
+        function = value.fget if isinstance(value, property) else value
+        # Trio knows them by their code objects, of which it gives each a new one.
+        if isinstance(function, types.FunctionType) and function.__module__ == module:
+            trio.lowlevel.enable_ki_protection(function)
+
+
+_protect()
