@@ -91,6 +91,17 @@ def test_renewing_begins_a_new_slice(budget: Budget, clock: Clock) -> None:
     assert not budget.spend(OPERATIONS_PER_LOOK + 1)
 
 
+def test_tasks_of_one_turn_share_a_slice(budget: Budget, clock: Clock) -> None:
+    first, second = clock.now, clock.now + SLICE_S / 2
+    clock.now += SLICE_S * 2
+    budget.renew(first)
+    clock.now += SLICE_S * 2
+    budget.renew(second)
+    assert budget.spend(OPERATIONS_PER_LOOK + 1)
+    budget.renew(clock.now)
+    assert not budget.spend(OPERATIONS_PER_LOOK + 1)
+
+
 def test_a_window_of_user_space_work_does_not_look_at_once() -> None:
     assert WINDOW_OPERATIONS <= OPERATIONS_PER_LOOK
     assert WINDOW > 0

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import threading
+from math import inf
 from time import monotonic
 
 from headrace.engine import _hosts
@@ -86,11 +87,18 @@ class Budget:
         account.operations = 0
         return False
 
-    def renew(self) -> None:
-        """Begin anew: the loop has just had a turn."""
+    def renew(self, since: float = inf) -> None:
+        """Begin anew: the loop has just had a turn.
+
+        Args:
+            since: When the task was suspended (`time.monotonic()`). Of all tasks that
+                go on in one turn of the loop, only the first begins anew: together
+                they have one slice, and what is not theirs waits for no more.
+        """
         account = self._here.account
-        account.operations = 0
-        account.turned_at = monotonic()
+        if account.turned_at <= since:
+            account.operations = 0
+            account.turned_at = monotonic()
         account.refused = False
 
     # -- Where each operation is a checkpoint -----------------------------------

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, nullcontext
+from time import monotonic
 from typing import Any, Literal, TypeVar
 
 from headrace._stats import counters
@@ -113,6 +114,7 @@ class ThreadsEngine:
         finish = on_cancel == "finish"
         signal = job.signal
         assert signal is not None
+        suspended = monotonic()
         try:
             await self.wait(signal, _leave(job) if finish else None)
         except self._cancelled:
@@ -133,7 +135,7 @@ class ThreadsEngine:
             raise
         if on_cancel == "finish":
             _effects.discard(job)
-        budget.renew()
+        budget.renew(suspended)
         return job.outcome()
 
     def submit(
@@ -247,8 +249,9 @@ class ThreadsEngine:
     async def checkpoint(self) -> None:
         """Give every other ready task a turn; renews the inline budget."""
         counters.yields += 1
+        suspended = monotonic()
         await self._unless_shielded(self.host.checkpoint())
-        budget.renew()
+        budget.renew(suspended)
 
     async def sleep(self, seconds: float) -> None:
         """Suspend the task for *seconds*; inside a `Shield` perhaps for less."""
