@@ -20,7 +20,7 @@ import pytest
 import headrace
 import headrace.pathlib
 from headrace import Path, stats
-from headrace.fs import _batches, _path_copy, _path_walk
+from headrace.fs import _batches, _path_copy, _walk
 from tests import tasks
 from tests.fs.test_os import make_tree, outcome, shape
 
@@ -656,7 +656,9 @@ def settle(tree: pathlib.Path) -> None:
 async def test_walk_lists_ahead_in_one_job(
     tree: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_path_walk, "AHEAD_TIME_S", 60)
+    monkeypatch.setattr(_walk, "AHEAD_TIME_S", 60)
+    # What was made just now is not settled yet.
+    monkeypatch.setattr(_walk, "SETTLED_S", -60)
     settle(tree)
     await Path().stat()
     if (await Path().exists(), stats())[1].inline_calls == 0:

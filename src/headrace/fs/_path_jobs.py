@@ -16,9 +16,18 @@ from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
 from headrace._typing import WAIT, StrPath, Wait
-from headrace.engine import status_of
+from headrace.engine import learn, status_of
 
-__all__ = ["call", "group", "is_junction", "is_kind", "kind_now", "owner", "uri_path"]
+__all__ = [
+    "call",
+    "group",
+    "is_junction",
+    "is_kind",
+    "kind_now",
+    "owner",
+    "status",
+    "uri_path",
+]
 
 #: By the names of the questions: what they ask of a mode.
 KINDS: Final[dict[str, Callable[[int], bool]]] = {
@@ -47,14 +56,29 @@ def call(name: str, path: str, *args: Any, **kwargs: Any) -> Any:
 def kind_now(name: str, path: str, follow_symlinks: bool) -> bool | Wait:
     """Answer a question of `KINDS` from the kernel's caches, or WAIT."""
     try:
-        found = status_of(path, follow_symlinks=follow_symlinks)
+        found = status_of(path, follow_symlinks)
     except FileNotFoundError:
         return False
     return WAIT if found is None else KINDS[name](found.st_mode)
 
 
+def status(path: str, follow_symlinks: bool) -> os.stat_result:
+    """Return stat(2) of *path*; the next look at that file system may need no job."""
+    try:
+        return os.stat(path, follow_symlinks=follow_symlinks)
+    finally:
+        learn(path)
+
+
 def is_kind(name: str, path: str, follow_symlinks: bool) -> bool:
-    """Answer a question of `KINDS`."""
+    """Answer a question of `KINDS`; see `status`."""
+    try:
+        return _is_kind(name, path, follow_symlinks)
+    finally:
+        learn(path)
+
+
+def _is_kind(name: str, path: str, follow_symlinks: bool) -> bool:
     if follow_symlinks or name == "is_symlink":
         return bool(call(name, path))
     since = (3, 12) if name == "exists" else (3, 13)

@@ -114,10 +114,10 @@ class Path(AsyncPurePath):
         if budget.spend():
             await current_engine().checkpoint()
         path = str(self)
-        found = status_of(path, follow_symlinks=follow_symlinks)
+        found = status_of(path, follow_symlinks)
         if found is not None:
             return found
-        return await self._run(os.stat, path, follow_symlinks=follow_symlinks)
+        return await self._run(_path_jobs.status, path, follow_symlinks)
 
     async def lstat(self) -> os.stat_result:
         """Return the status of a link itself, as `pathlib.Path.lstat` does."""

@@ -10,6 +10,7 @@ import os
 import stat
 import sys
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from time import monotonic, time
 from types import TracebackType
@@ -70,6 +71,8 @@ class Options(NamedTuple):
     followlinks: bool
     ahead: bool
     """Whether directories may be read before they are asked for."""
+    links_are_files: bool = False
+    """Whether a symbolic link to a directory is no directory, as pathlib has it."""
 
 
 class Handed(NamedTuple):
@@ -118,6 +121,9 @@ def read_folder(path: Any, checked: bool, options: Options) -> Folder:
 
 
 def _sort_in(folder: Folder, entry: os.DirEntry[Any], options: Options) -> None:
+    if options.links_are_files:
+        _sort_in_as_it_is(folder, entry)
+        return
     try:
         is_dir = entry.is_dir()
     except OSError:
@@ -134,6 +140,18 @@ def _sort_in(folder: Folder, entry: os.DirEntry[Any], options: Options) -> None:
     folder.dirs.append(entry.name)
     if options.followlinks or not is_link:
         folder.below.append(entry.path)
+
+
+def _sort_in_as_it_is(folder: Folder, entry: os.DirEntry[Any]) -> None:
+    try:
+        is_dir = entry.is_dir(follow_symlinks=False)
+    except OSError:
+        is_dir = False
+    if is_dir:
+        folder.dirs.append(entry.name)
+        folder.below.append(entry.path)
+    else:
+        folder.others.append(entry.name)
 
 
 def read_ahead(
@@ -219,8 +237,22 @@ class Walk(Generic[AnyStr]):
     """
 
     def __init__(
-        self, top: Any, topdown: bool, onerror: OnError, followlinks: bool
+        self,
+        top: Any,
+        topdown: bool,
+        onerror: OnError,
+        followlinks: bool,
+        *,
+        links_are_files: bool = False,
+        executor: Executor | None = None,
+        event: str = "os.walk",
     ) -> None:
+        self._links_are_files = links_are_files
+        self._executor = executor
+        #: What the auditing hooks (PEP 578) are told.
+        self._event: tuple[Any, ...] = (event, top, onerror, followlinks)
+        if event == "os.walk":
+            self._event = (event, top, topdown, onerror, followlinks)
         self._top = top
         self._topdown = topdown
         self._onerror = onerror
@@ -242,7 +274,11 @@ class Walk(Generic[AnyStr]):
             if type(path) is Handed:
                 self._stack.pop()
                 return path.path, path.dirs, path.others
-            checked = self._topdown and not self._followlinks and not at_top
+            checked = (
+                self._topdown
+                and not (self._followlinks or self._links_are_files)
+                and not at_top
+            )
             folder = await self._read(path, checked)
             self._stack.pop()
             at_top = False
@@ -262,9 +298,7 @@ class Walk(Generic[AnyStr]):
         """Put on the stack what comes next; tell whether that is the top."""
         if not self._begun:
             self._begun = True
-            sys.audit(
-                "os.walk", self._top, self._topdown, self._onerror, self._followlinks
-            )
+            sys.audit(*self._event)
             self._stack.append(os.fspath(self._top))
             return True
         last = self._last
@@ -294,9 +328,9 @@ class Walk(Generic[AnyStr]):
             for other in self._stack[-AHEAD_DIRECTORIES:-1]
             if type(other) is not Handed and other not in self._ahead
         ]
-        options = Options(self._followlinks, ahead)
+        options = Options(self._followlinks, ahead, self._links_are_files)
         wanted, found = await current_engine().run(
-            read_ahead, path, checked, pending, options
+            read_ahead, path, checked, pending, options, executor=self._executor
         )
         self._ahead.update(found)
         return wanted
