@@ -15,10 +15,10 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-pure test-asan test-all check fix docs bench clean FORCE
+.PHONY: help demo test test-pure test-asan test-tsan test-engines test-all check fix docs bench clean FORCE
 
 help:  ## Say what there is to make
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' \
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' \
 		$(firstword $(MAKEFILE_LIST))
 
 demo: $(VENV)/.has-demo  ## Measure headrace beside open(), aiofiles and anyio here
@@ -35,6 +35,7 @@ test-pure: $(VENV)/.has-test  ## Run the tests without the C core
 
 # The interpreter is built without the sanitizers, so their library is loaded first.
 # Python keeps some memory until the process ends, which counts as no leak.
+NATIVE := src/headrace/_native/c
 SANITIZED := build/sanitized
 ASAN_RUN = env PYTHONPATH=$(SANITIZED) PYTHONMALLOC=malloc \
 	LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
@@ -50,6 +51,17 @@ test-asan: $(VENV)/.has-test  ## Run the tests with the C core under ASan and UB
 	$(ASAN_RUN) $(BIN)/python -c \
 		'import headrace._native as n; assert n.NATIVE, n.NATIVE_REASON'
 	$(ASAN_RUN) $(BIN)/python -m pytest -p no:cacheprovider $(ARGS)
+
+test-tsan:  ## Run the native threads under ThreadSanitizer
+	mkdir -p build
+	$(CC) -std=c11 -g -O1 -fsanitize=thread -Wall -Wextra -Werror -I$(NATIVE) \
+		tests/_native/drive_workers.c $(NATIVE)/workers.c -o build/drive-workers -lpthread
+	TSAN_OPTIONS=halt_on_error=1 build/drive-workers
+
+test-engines: $(VENV)/.has-test  ## Run the tests on each engine: uring, workers, threads
+	for engine in uring workers threads; do \
+		HEADRACE_ENGINE=$$engine $(BIN)/python -m pytest $(ARGS) || exit 1; \
+	done
 
 test-all: $(VENV)/.has-nox  ## Run the tests on every CPython at hand
 	$(BIN)/python -m nox --session test -- $(ARGS)
