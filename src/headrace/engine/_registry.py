@@ -184,7 +184,7 @@ _CHOICES: dict[Wanted, tuple[_Maker, _Obstacle]] = {
 }
 
 #: Engines that are used only where they are asked for.
-_NOT_BY_ITSELF = {Wanted.URING, Wanted.WORKERS}
+_NOT_BY_ITSELF = {Wanted.URING}
 
 
 def _candidates() -> list[tuple[Wanted, str]]:
