@@ -75,11 +75,21 @@ class Host(Protocol):
         """Whether the loop has ended for good."""
         ...
 
-    def watch(self, fd: int, callback: Callable[[], object]) -> bool:
+    def watch(
+        self,
+        fd: int,
+        callback: Callable[[], object],
+        ended: Callable[[], object],
+    ) -> bool:
         """Call *callback* on the loop's thread whenever *fd* can be read.
 
         As long as the loop lives; *fd* may be closed once the loop runs no more.
         Must not keep the loop alive by what it holds.
+
+        Args:
+            fd: A descriptor that can be waited for.
+            callback: Must not raise.
+            ended: Called when the loop watches no more, if that can be told.
 
         Returns:
             False if the loop cannot watch descriptors.

@@ -128,7 +128,7 @@ def test_many_loops_in_a_row_leave_no_descriptor(loop: Host) -> None:
 
 def test_loop_that_cannot_watch_has_no_channel() -> None:
     class Blind:
-        def watch(self, fd: int, callback: Callable[[], object]) -> bool:
+        def watch(self, fd: int, *callbacks: Callable[[], object]) -> bool:
             return False
 
     before = open_descriptors()

@@ -91,8 +91,14 @@ class AsyncioHost:
         loop = self._loop()
         return loop is None or loop.is_closed()
 
-    def watch(self, fd: int, callback: Callable[[], object]) -> bool:
+    def watch(
+        self,
+        fd: int,
+        callback: Callable[[], object],
+        ended: Callable[[], object],
+    ) -> bool:
         """Call *callback* on the loop's thread whenever *fd* can be read."""
+        del ended  # Nobody is told when a loop is closed.
         try:
             # Never removed: closing the loop closes its selector.
             self.loop.add_reader(fd, callback)

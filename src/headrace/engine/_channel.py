@@ -59,7 +59,7 @@ class Channel:
         if not hasattr(os, "eventfd"):
             return None
         channel = cls()
-        if host.watch(channel.fd, channel.wake):
+        if host.watch(channel.fd, channel.wake, channel.close):
             return channel
         channel.close()
         return None

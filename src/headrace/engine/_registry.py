@@ -121,7 +121,7 @@ def _completed(place: Place) -> Completed | None:
         if channel is not None:
             from headrace.engine._workers import Completed
 
-            found = place.sources[Wanted.WORKERS] = Completed(channel.fd)
+            found = place.sources[Wanted.WORKERS] = Completed(channel)
             channel.attach(found)
     return found
 

@@ -101,10 +101,15 @@ class TrioHost:
             return True
         return False
 
-    def watch(self, fd: int, callback: Callable[[], object]) -> bool:
+    def watch(
+        self,
+        fd: int,
+        callback: Callable[[], object],
+        ended: Callable[[], object],
+    ) -> bool:
         """Call *callback* on the run's thread whenever *fd* can be read."""
         # A system task: it ends with the run, and no scope of the program's has it.
-        trio.lowlevel.spawn_system_task(_keep_watching, fd, callback)
+        trio.lowlevel.spawn_system_task(_keep_watching, fd, callback, ended)
         return True
 
     def call_soon(self, callback: Callable[[], object]) -> None:
@@ -174,13 +179,16 @@ def _nothing() -> None:
     """Do nothing: what a run is asked to do, to find out whether it still goes on."""
 
 
-async def _keep_watching(fd: int, callback: Callable[[], object]) -> None:
+async def _keep_watching(
+    fd: int, callback: Callable[[], object], ended: Callable[[], object]
+) -> None:
     try:
         while True:
             await trio.lowlevel.wait_readable(fd)
             callback()
     finally:
         trio.lowlevel.notify_closing(fd)
+        ended()
 
 
 def new_scope() -> trio.CancelScope:

@@ -16,6 +16,7 @@ from headrace._native import Call, CallWorkers, Completions
 from headrace._settings import Settings, on_change, settings
 from headrace._stats import counters
 from headrace._typing import Host, Signal
+from headrace.engine._channel import Channel
 from headrace.engine._described import Decode, Request, described
 from headrace.engine._inflight import Operation
 from headrace.engine._lanes import Lane, counted
@@ -60,10 +61,11 @@ class NativeJob(Call):
 class Completed:
     """A loop's completed calls, as a source of its channel."""
 
-    __slots__ = ("completions",)
+    __slots__ = ("channel", "completions")
 
-    def __init__(self, fd: int) -> None:
-        self.completions = Completions(fd)
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+        self.completions = Completions(channel.fd)
 
     @property
     def in_flight(self) -> int:
@@ -136,9 +138,10 @@ class WorkersEngine(ThreadsEngine):
         completed = self._completed
         if completed is None:
             completed = self._completed = self._connect()
-            if completed is None:
-                counters.fallbacks += 1
-                return None
+        if completed is None or completed.channel.closed:
+            # It cannot be woken, or is about to end: Python's threads know how.
+            counters.fallbacks += 1
+            return None
         kind, *details = request
         job = NativeJob()
         job.signal = self.host.signal()
