@@ -20,7 +20,7 @@ import pytest
 import headrace
 import headrace.pathlib
 from headrace import Path, stats
-from headrace.fs import _batches, _path_copy, _walk
+from headrace.fs import _batches, _copy, _steps, _walk
 from tests import tasks
 from tests.fs.test_os import make_tree, outcome, shape
 
@@ -836,8 +836,10 @@ async def test_move_to_another_file_system_copies_and_deletes(
 async def test_cancelled_copy_stops_between_chunks(
     tree: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_path_copy, "CHUNK_SIZE", 1)
-    monkeypatch.setattr(_path_copy, "STEP_TIME_S", 0)
+    monkeypatch.setattr(_copy, "SMALL_SIZE", 0)
+    monkeypatch.setattr(_copy, "READ_SIZE", 1)
+    monkeypatch.setattr(_copy, "_ways", lambda size: iter([_copy._read_write]))
+    monkeypatch.setattr(_steps, "STEP_TIME_S", 0)
     pathlib.Path("big").write_bytes(b"x" * 5000)
     task = tasks.start(Path("big").copy("new"))
     while not os.path.exists("new"):

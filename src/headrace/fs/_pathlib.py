@@ -37,6 +37,7 @@ from headrace.fs._path_info import AsyncPathInfo
 from headrace.fs._path_walk import WalkIterator
 from headrace.fs._purepath import AsyncPurePath
 from headrace.fs._scandir import Listing
+from headrace.fs._steps import in_steps
 
 if TYPE_CHECKING:
     from headrace.files._buffered import (
@@ -552,16 +553,12 @@ class Path(AsyncPurePath):
 
         Cancellation: stops between two entries or chunks; what is copied stays.
         """
-        await _path_copy.in_steps(
-            _path_copy.copied(
-                str(self),
-                str(self.with_segments(target)),
-                follow_symlinks,
-                preserve_metadata,
-            ),
-            self._executor,
+        path = self.with_segments(target)
+        work = _path_copy.copied(
+            str(self), str(path), follow_symlinks, preserve_metadata
         )
-        return self.with_segments(target)
+        await in_steps(work, executor=self._executor)
+        return path
 
     async def copy_into(
         self,
@@ -585,9 +582,8 @@ class Path(AsyncPurePath):
         Cancellation: as for `copy`; this file stays until all is copied.
         """
         path = self.with_segments(target)
-        await _path_copy.in_steps(
-            _path_copy.moved(str(self), str(path)), self._executor
-        )
+        work = _path_copy.moved(str(self), str(path))
+        await in_steps(work, executor=self._executor)
         return path
 
     async def move_into(self, target_dir: StrPath) -> Self:

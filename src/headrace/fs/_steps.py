@@ -11,6 +11,7 @@ import inspect
 import threading
 from collections import deque
 from collections.abc import Callable, Generator
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, Final, Generic, TypeAlias, TypeVar
@@ -131,8 +132,15 @@ class _Stepped(Generic[T]):
         self._work.close()
 
 
-async def in_steps(work: Work[T], tally: Tally | None = None) -> T:
+async def in_steps(
+    work: Work[T], tally: Tally | None = None, executor: Executor | None = None
+) -> T:
     """Run a generator to its end in worker threads and return what it returns.
+
+    Args:
+        work: The generator.
+        tally: What it counts, told between two jobs.
+        executor: Runs the jobs instead of headrace's threads.
 
     Cancellation: takes effect where the generator yields next, at the end of the job
         that runs; it is closed before the cancellation is raised.
@@ -141,7 +149,9 @@ async def in_steps(work: Work[T], tally: Tally | None = None) -> T:
     engine = current_engine()
     try:
         while not stepped.ended:
-            asked = await engine.run(stepped.step, on_cancel="finish")
+            asked = await engine.run(
+                stepped.step, on_cancel="finish", executor=executor
+            )
             if tally is not None and not stepped.ended:
                 await tally.tell()
             if asked is not None:
