@@ -17,12 +17,13 @@ import os
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.hosts import HOSTS, AsyncioHost, Host
+from tests.hosts import HOSTS, AsyncioHost, Host, UvloopHost
 
 LATE_CLOSE_TIMEOUT_S = 1.0
 """How long a worker thread may take to close what a cancelled call left to it."""
@@ -94,7 +95,31 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 HOST = pytest.StashKey[Host]()
 
 
-@pytest.fixture(params=HOSTS, ids=lambda host: host.name)
+# uvloop is asyncio with another selector: where the loop is not the point, one of the
+# two is enough. HEADRACE_TEST_HOSTS=all runs every test on every host; or name some.
+ON_TWO_HOSTS = {"compat", "conformance", "files", "fs"}
+TESTS = Path(__file__).parent
+
+
+def hosts_for(path: Path) -> list[type[Host]]:
+    """Return the hosts that the asynchronous tests of the file *path* run on."""
+    wanted = os.environ.get("HEADRACE_TEST_HOSTS", "")
+    if wanted and wanted != "all":
+        return [host for host in HOSTS if host.name in wanted.split(",")]
+    folders = {parent.name for parent in path.parents if TESTS in parent.parents}
+    few = not wanted and folders & ON_TWO_HOSTS
+    return [host for host in HOSTS if not (few and host is UvloopHost)]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what takes a `loop` on each of its hosts."""
+    if "loop" in metafunc.fixturenames:
+        hosts = hosts_for(metafunc.definition.path)
+        names = [host.name for host in hosts]
+        metafunc.parametrize("loop", hosts, ids=names, indirect=True)
+
+
+@pytest.fixture
 def loop(request: pytest.FixtureRequest) -> Host:
     """Give the host that runs the test; `no_leftovers` looks at its complaints."""
     host_type: type[Host] = request.param
