@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ __all__ = ["bar"]
 @contextmanager
 def bar(
     description: str = "", *, display: Progress | None = None
-) -> Iterator[Callable[[int, int], None]]:
+) -> Generator[Callable[[int, int], None], None, None]:
     """Show a progress bar in bytes while the block runs.
 
     ```python

@@ -20,6 +20,7 @@ import importlib
 import io
 import os
 import pathlib
+import shutil
 import sys
 import tempfile
 import unittest
@@ -31,6 +32,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 
 import sync_face
+import sync_modules
 import sync_path
 
 # -- Reasons --
@@ -59,6 +61,14 @@ _POSITION = (
 _PATH_CLASS = (
     "expects the class pathlib.PosixPath; headrace has one class for each platform"
 )
+
+_INTERNALS = "replaces or calls private parts of the module; headrace has its own"
+_MOCKED_OPEN = "replaces open() in shutil or builtins; headrace opens by descriptor"
+_REFCOUNT = (
+    "counts on the last reference going at once; the worker thread that made the file "
+    "may hold one for a moment longer"
+)
+_DIR_ENTRY = "expects the class os.DirEntry; that of headrace has a coroutine stat()"
 
 # Patterns of fnmatch over `module.Class.method`, and why.
 EXCLUDED: dict[str, str] = {
@@ -111,7 +121,66 @@ EXCLUDED: dict[str, str] = {
         "expects that unknown keywords are passed over; headrace refuses them"
     ),
     "test_pathlib*.test_with": "uses a path in `with`, which pathlib deprecates",
+    # -- test_shutil --
+    "test_shutil.TestCopyFile.test_w_*": _MOCKED_OPEN,
+    "test_shutil.TestRmTree.test_rmtree_uses_safe_fd_version*": _INTERNALS,
+    "test_shutil.TestZeroCopySendfile.*": _INTERNALS,
+    "test_shutil.TestZeroCopyMACOS.*": _INTERNALS,
+    "test_shutil.PublicAPITests.*": "compares the names that shutil exports",
+    # -- test_tempfile --
+    "test_tempfile.TestNamedTemporaryFile.test_del_by_finalizer": _REFCOUNT,
+    "test_tempfile.TestTemporaryDirectory.test_del_on_collection*": _REFCOUNT,
+    "test_tempfile.TestTemporaryDirectory.test_warnings_on_cleanup": _REFCOUNT,
+    "test_tempfile.*.test_unexpected_error": _INTERNALS,
+    "test_tempfile.*.test_bad_encoding": _INTERNALS,
+    "test_tempfile.*.test_bad_mode": _INTERNALS,
+    "test_tempfile.TestSpooledTemporaryFile.test_class_getitem": (
+        "subscribes the class; headrace's name is a function"
+    ),
+    "test_tempfile.TestSpooledTemporaryFile.test_del_*": "calls __del__ by name",
+    "test_tempfile.TestSpooledTemporaryFile.test_i*_iobase": (
+        "expects io.IOBase; headrace's files are asynchronous"
+    ),
+    "test_tempfile.TestSpooledTemporaryFile.test_iobase_interface": (
+        "expects io.IOBase; headrace's files are asynchronous"
+    ),
+    # -- test_os --
+    "test_os.TestDirEntry.test_unpickable": _DIR_ENTRY,
+    "test_os.TestDirEntry.test_uninstantiable": _DIR_ENTRY,
+    "test_os.TestScandir.test_attributes": _DIR_ENTRY,
+    "test_os.TestScandir.test_uninstantiable": _DIR_ENTRY,
+    "test_os.TestScandir.test_broken_symlink": (
+        "a link is broken after the listing; headrace looks at links while it lists, "
+        "so that nothing waits afterwards"
+    ),
+    "test_os.TestScandir.test_resource_warning": (
+        "expects a warning for a listing that is dropped; headrace closes it silently"
+    ),
 }
+
+# The tests of test_os for what touches files or descriptors; the others are about
+# processes, the environment, times and the like, or (TestSendfile) call in threads of
+# their own.
+_OS_CLASSES = (
+    "BytesFwalkTests",
+    "BytesWalkTests",
+    "ChownFileTests",
+    "ExtendedAttributeTests",
+    "FDInheritanceTests",
+    "FileTests",
+    "FwalkTests",
+    "LinkTests",
+    "MakedirTests",
+    "NonLocalSymlinkTests",
+    "PathTConverterTests",
+    "RemoveDirsTests",
+    "StatAttributeTests",
+    "TestDirEntry",
+    "TestFdopen",
+    "TestScandir",
+    "UtimeTests",
+    "WalkTests",
+)
 
 # Takes seconds, or gigabytes of a (sparse) file: not in `--fast`.
 SLOW = ("test_largefile.*", "test_io.IOTest.test_large_file_ops", "*.test_threads*")
@@ -163,10 +232,24 @@ def _cases(module: ModuleType) -> Iterator[tuple[type, dict[str, Any]]]:
             for cls in vars(module).values():
                 if isinstance(cls, type) and issubclass(cls, unittest.TestCase):
                     yield cls, {}
-        case "test.test_pathlib":
+        case "test.test_os" | "test.test_shutil" | "test.test_tempfile":
+            yield from _module_cases(module)
+        case "test.test_pathlib" | "test.test_pathlib.test_pathlib":
             yield from _path_cases(module)
-        case "test.test_pathlib.test_pathlib":
-            yield from _path_cases(module)
+
+
+def _module_cases(module: ModuleType) -> Iterator[tuple[type, dict[str, Any]]]:
+    """Yield the tests of a module that headrace has a face of, put in its place."""
+    name = module.__name__.removeprefix("test.test_")
+    real = {"os": os, "shutil": shutil, "tempfile": tempfile}[name]
+    # Its files are blocking ones, for worker threads: no faces.
+    vars(module).pop("open", None)
+    sync_modules.put_in_place(module, real, getattr(sync_modules, f"{name}_module")())
+    for cls in list(vars(module).values()):
+        if not isinstance(cls, type) or not issubclass(cls, unittest.TestCase):
+            continue
+        if name != "os" or cls.__name__ in _OS_CLASSES:
+            yield cls, {}
 
 
 def _path_cases(module: ModuleType) -> Iterator[tuple[type, dict[str, Any]]]:
@@ -190,6 +273,9 @@ MODULES = (
     "test_largefile",
     "test_io",
     "test_glob",
+    "test_os",
+    "test_shutil",
+    "test_tempfile",
     # A package in 3.13.
     "test_pathlib.test_pathlib" if sys.version_info >= (3, 13) else "test_pathlib",
 )

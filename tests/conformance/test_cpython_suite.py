@@ -12,7 +12,7 @@ import pytest
 RUNNER = Path(__file__).parent / "run_cpython_suite.py"
 
 
-# Two runs: each has to end within a test's minute, on a busy machine too.
+# Three runs: each has to end within a test's minute, on a busy machine too.
 @pytest.mark.parametrize(
     "names",
     [
@@ -20,6 +20,7 @@ RUNNER = Path(__file__).parent / "run_cpython_suite.py"
             ["test_file", "test_univnewlines", "test_largefile", "test_io"], id="files"
         ),
         pytest.param(["test_glob", "test_pathlib"], id="paths"),
+        pytest.param(["test_os", "test_shutil", "test_tempfile"], id="modules"),
     ],
 )
 def test_cpythons_file_tests_pass(names: list[str]) -> None:

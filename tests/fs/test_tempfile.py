@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import gc
+import inspect
 import os
 import subprocess
 import sys
@@ -766,3 +767,34 @@ def test_it_runs_without_warnings_of_its_own() -> None:
         warnings.simplefilter("error")
         asyncio.run(use_all())
         gc.collect()
+
+
+# -- All names ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", tempfile.__all__)
+def test_name_of_tempfile_is_there_with_its_arguments(name: str) -> None:
+    real, ours = getattr(tempfile, name), getattr(headrace.tempfile, name)
+    if not callable(real):
+        assert ours == real
+        return
+    expected = inspect.signature(real).parameters
+    found = inspect.signature(ours).parameters
+    assert set(expected) <= set(found)
+    for parameter in expected.values():
+        if parameter.kind is not parameter.POSITIONAL_ONLY:
+            assert found[parameter.name].default == parameter.default
+
+
+def test_tempdir_is_that_of_tempfile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(headrace.tempfile, "tempdir", str(tmp_path))
+    assert tempfile.tempdir == str(tmp_path)
+    assert asyncio.run(headrace.tempfile.gettempdir()) == str(tmp_path)
+
+
+async def test_mktemp_gives_a_name_that_nobody_has(tmp_path: Path) -> None:
+    name = await headrace.tempfile.mktemp(".x", "y", tmp_path)
+    assert name.startswith(str(tmp_path / "y"))
+    assert not Path(name).exists()

@@ -13,7 +13,7 @@ import stat
 import sys
 from collections.abc import Callable, Iterator
 from io import FileIO
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from headrace.fs._steps import Tally, Work
 
@@ -188,8 +188,9 @@ def check(source: Any, target: Any) -> os.stat_result | None:
         raise shutil.SameFileError(f"{source!r} and {target!r} are the same file")
     for path, seen in ((source, before), (target, after)):
         if seen is not None and stat.S_ISFIFO(seen.st_mode):
-            name = path.path if isinstance(path, os.DirEntry) else path
-            raise shutil.SpecialFileError(f"`{name}` is a named pipe")
+            raise shutil.SpecialFileError(
+                f"`{getattr(path, 'path', path)}` is a named pipe"
+            )
     return before
 
 
@@ -225,7 +226,7 @@ def copy_file(
         announced: The bytes that are in the tally's total for it already.
     """
     if copying.into_directory and os.path.isdir(target):
-        target = os.path.join(target, os.path.basename(source))
+        target = cast("Any", os.path.join(target, os.path.basename(source)))
     sys.audit("shutil.copyfile", source, target)
     check(source, target)
     if not follow_symlinks and is_link(source):
@@ -256,7 +257,7 @@ def copy_file(
 
 def _name(path: Any) -> Any:
     """Return what shows in errors: never the object that stands for a path."""
-    return path if isinstance(path, int) else os.fspath(path)
+    return path if isinstance(path, int) else cast("Any", os.fspath(path))
 
 
 def _create(target: Any) -> FileIO:

@@ -13,7 +13,7 @@ import stat
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from headrace.fs._copy import Copying, copy_file
 from headrace.fs._steps import Ask, Progress, Tally, Work, give, is_async, side_by_side
@@ -46,6 +46,10 @@ class TreeOptions(NamedTuple):
         return SIDE_BY_SIDE if ours else 1
 
 
+class Errors(list[Any]):
+    """What went wrong in a directory: as `shutil` says it, and those below."""
+
+
 class Branch:
     """A directory that is being copied, and what went wrong in it and below."""
 
@@ -55,8 +59,7 @@ class Branch:
         self.source = source
         self.target = target
         self.above = above
-        #: Errors as `shutil` gives them, or lists of them: those of a directory.
-        self.errors: list[Any] = []
+        self.errors = Errors()
         if above is not None:
             # Here, so that they come out in the order of the entries.
             above.errors.append(self.errors)
@@ -115,10 +118,11 @@ class Tree:
         ignored: Any = ()
         if options.ignore is not None:
             names = [entry.name for entry in entries]
+            folder = cast("Any", os.fspath(source))
             if is_async(options.ignore):
-                ignored = yield Ask(options.ignore, os.fspath(source), names)
+                ignored = yield Ask(options.ignore, folder, names)
             else:
-                ignored = options.ignore(os.fspath(source), names)
+                ignored = options.ignore(folder, names)
         os.makedirs(target, exist_ok=options.dirs_exist_ok)
         entries = [entry for entry in entries if entry.name not in ignored]
         sizes = self._announce(entries)
@@ -208,9 +212,9 @@ def _errors_of(source: Any, target: Any, error: OSError) -> Iterable[Any]:
     return [(source, target, str(error))]
 
 
-def _flat(errors: list[Any]) -> Iterator[Any]:
+def _flat(errors: Errors) -> Iterator[Any]:
     for error in errors:
-        if isinstance(error, list):
+        if isinstance(error, Errors):
             yield from _flat(error)
         else:
             yield error

@@ -27,7 +27,7 @@ from shutil import (
     unregister_archive_format,
     unregister_unpack_format,
 )
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar, cast
 
 from headrace._typing import StrOrBytesPath, StrPath
 from headrace.engine import current_engine
@@ -290,7 +290,7 @@ async def rmtree(
     keywords: dict[str, Any] = {} if dir_fd is None else {"dir_fd": dir_fd}
     handler = _handler(ignore_errors, onerror, onexc)
     if handler is not None:
-        keywords["onerror"] = lambda func, path, info: handler(func, path, info[1])
+        keywords["onerror"] = _by_info(handler)
     await _rmtree(path, **keywords)
 
 
@@ -298,23 +298,43 @@ _rmtree: Final[Callable[..., Any]] = offload_change(shutil.rmtree)
 setattr(rmtree, "avoids_symlink_attacks", SAFE)  # noqa: B010 - a function has none
 
 
-def _handler(
-    ignore_errors: bool, onerror: Any, onexc: Any
-) -> Callable[[Callable[..., Any], str, BaseException], object] | None:
+Handler = Callable[[Callable[..., Any], str, BaseException], object]
+
+
+def _handler(ignore_errors: bool, onerror: Any, onexc: Any) -> Handler | None:
     if ignore_errors:
-        return lambda func, path, error: None
+        return _ignore
     if onexc is not None or onerror is None:
-        handler: Callable[..., object] | None = onexc
+        handler: Handler | None = onexc
         return handler
-    if is_async(onerror):
 
-        async def call(func: object, path: str, error: BaseException) -> None:
-            await onerror(func, path, (type(error), error, error.__traceback__))
+    # What a coroutine function gives is awaited by who asked.
+    def call(func: Callable[..., Any], path: str, error: BaseException) -> object:
+        answer: object = onerror(func, path, (type(error), error, error.__traceback__))
+        return answer
 
+    if not is_async(onerror):
         return call
-    return lambda func, path, error: onerror(
-        func, path, (type(error), error, error.__traceback__)
-    )
+
+    async def call_later(
+        func: Callable[..., Any], path: str, error: BaseException
+    ) -> None:
+        await onerror(func, path, (type(error), error, error.__traceback__))
+
+    return call_later
+
+
+def _ignore(func: Callable[..., Any], path: str, error: BaseException) -> None:
+    """Go on."""
+
+
+def _by_info(handler: Handler) -> Callable[..., object]:
+    """Return *handler* in the form of `onerror`."""
+
+    def onerror(func: Callable[..., Any], path: str, info: Any) -> object:
+        return handler(func, path, info[1])
+
+    return onerror
 
 
 # -- Moving ----------------------------------------------------------------------
@@ -360,14 +380,13 @@ async def move(
 
 def _rename(source: Any, target: Any) -> tuple[Any, Literal["", "file", "directory"]]:
     """Move by renaming; else tell what has to be copied, and where to."""
-    real_target = target
+    real_target: Any = target
     if os.path.isdir(target):
         if same_file(source, target) and not os.path.islink(source):
             # Perhaps another case of the same name, where case does not matter.
             os.rename(source, target)
             return None, ""
-        name = os.fspath(source).rstrip(os.path.sep + (os.path.altsep or ""))
-        real_target = os.path.join(target, os.path.basename(name))
+        real_target = _inside(target, source)
         if os.path.exists(real_target):
             raise Error(f"Destination path '{real_target}' already exists")
     try:
@@ -382,6 +401,13 @@ def _rename(source: Any, target: Any) -> tuple[Any, Literal["", "file", "directo
         _check_directory(source, target)
         return real_target, "directory"
     return real_target, ""
+
+
+def _inside(folder: Any, path: Any) -> Any:
+    """Return the path in *folder* with the last name of *path*."""
+    separators = os.path.sep + (os.path.altsep or "")
+    name: str = cast("str", os.fspath(path)).rstrip(separators)
+    return os.path.join(folder, os.path.basename(name))
 
 
 def _check_directory(source: Any, target: Any) -> None:

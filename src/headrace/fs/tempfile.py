@@ -10,9 +10,10 @@ from __future__ import annotations
 import io
 import os
 import tempfile
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from functools import partial
-from tempfile import gettempprefix, gettempprefixb
+from tempfile import TMP_MAX, gettempprefix, gettempprefixb
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from headrace._typing import (
@@ -32,6 +33,7 @@ from headrace.files._buffered import (
 )
 from headrace.files._raw import AsyncFileIO
 from headrace.files._text import AsyncTextIOWrapper
+from headrace.fs._offload import offload
 from headrace.fs._spooled import AsyncSpooledTemporaryFile, make_spooled
 from headrace.fs._temporary import (
     AsyncTemporaryDirectory,
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
 __all__ = [
+    "TMP_MAX",
     "AsyncSpooledTemporaryFile",
     "AsyncTemporaryDirectory",
     "NamedTemporaryFile",
@@ -61,6 +64,8 @@ __all__ = [
     "gettempprefixb",
     "mkdtemp",
     "mkstemp",
+    "mktemp",
+    "template",
 ]
 
 AnyPath: TypeAlias = StrPath | BytesPath
@@ -507,6 +512,13 @@ def TemporaryDirectory(
     make = partial(make_directory, place, ignore_cleanup_errors, delete, executor)
     return DirectoryMaking("TemporaryDirectory()", make)
 
+
+#: How names begin, by default.
+template = gettempprefix()
+
+# A name that nobody had when it was chosen: whoever opens it needs O_EXCL.
+_tempfile: Any = tempfile  # Type checkers warn of it here, and not where it is used.
+mktemp: Callable[..., Coroutine[Any, Any, Any]] = offload(_tempfile.mktemp)
 
 # -- Names -----------------------------------------------------------------------
 
