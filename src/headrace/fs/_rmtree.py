@@ -78,7 +78,7 @@ class _Remover:
     def _report(
         self, func: Callable[..., Any], path: Any, error: Exception
     ) -> Work[None]:
-        if isinstance(error, OSError):
+        if isinstance(error, OSError) and (_MAY_VANISH or error.errno is not None):
             error.filename = path
         if self._onexc is None:
             raise error
