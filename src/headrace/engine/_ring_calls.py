@@ -14,12 +14,13 @@ class RingKind(enum.Enum):
 
     READ_FULL = "read until size or the end of the file"  # (fd, size, offset)
     READ_ONCE = "one read"  # (fd, size, offset)
+    READ_INTO = "one read into aligned memory, O_DIRECT"  # (fd, buffer, offset)
     WRITE_ALL = "write all"  # (fd, data, offset); gives (count, error or None)
     SYNC = "fsync"  # (fd)
     SYNC_DATA = "fdatasync"  # (fd)
 
 
-READS = (RingKind.READ_FULL, RingKind.READ_ONCE)
+READS = (RingKind.READ_FULL, RingKind.READ_ONCE, RingKind.READ_INTO)
 SYNCS = (RingKind.SYNC, RingKind.SYNC_DATA)
 
 _kinds: dict[object, RingKind] = {os.fsync: RingKind.SYNC}

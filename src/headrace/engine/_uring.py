@@ -425,6 +425,9 @@ def _suits(kind: RingKind, args: tuple[Any, ...], device: Device | None) -> bool
     if kind in SYNCS:
         return True
     _, what, offset = args
+    if kind is RingKind.READ_INTO:
+        # Nothing is copied: the disk writes there.
+        return True
     if device is None or offset < 0:
         # The kernel's own position: a read that is given up must not move it.
         return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import operator
 import os
@@ -10,6 +11,7 @@ import sys
 import warnings
 from collections.abc import Coroutine, Generator
 from concurrent.futures import Executor
+from dataclasses import replace
 from types import TracebackType
 from typing import (
     TYPE_CHECKING,
@@ -92,12 +94,15 @@ class Opening(Generic[F_co]):
         self._begun = False
         self._used = False
 
-    async def _open(self) -> F_co:
+    def _begin(self) -> None:
         if self._begun:
             raise RuntimeError(
                 f"{self._call} has been awaited before: each call opens one file, once"
             )
         self._begun = self._used = True
+
+    async def _open(self) -> F_co:
+        self._begin()
         file: Any = _open_now(*self._arguments)
         if file.__class__ not in _PLAIN:
             file = await _open_file(file, *self._arguments)
@@ -169,6 +174,78 @@ class Opening(Generic[F_co]):
     @property
     def _call(self) -> str:
         return f"headrace.open({self._arguments[0]!r}, {self._arguments[1]!r})"
+
+
+class DirectOpening(Opening[F_co]):
+    """What `open(direct=True)` returns."""
+
+    __slots__ = ()
+
+    async def _open(self) -> F_co:
+        self._begin()
+        file, mode, buffering, encoding, errors, newline, closefd, *how = (
+            self._arguments
+        )
+        parsed = _check(file, mode, buffering, encoding, errors, newline, closefd)
+        self._file = await _open_direct(file, parsed, buffering, *how)
+        opened: F_co = self._file
+        return opened
+
+
+async def _open_direct(
+    file: FileDescriptorOrPath,
+    mode: Mode,
+    buffering: int,
+    opener: Opener | None,
+    executor: Executor | None,
+    loop: AbstractEventLoop | None,
+) -> AnyFile:
+    """Open a file with O_DIRECT; see `files/_direct.py`."""
+    if loop is not None and loop is not running_loop_key():
+        raise RuntimeError("loop= is not the running event loop")
+    if mode.text:
+        raise ValueError("direct=True needs a binary mode")
+    if isinstance(file, int):
+        raise ValueError("direct=True needs a path, not a file descriptor")
+    # Not at the top: few programs need it.
+    from headrace.files import _direct
+
+    path = os.fspath(file)
+    if not _direct.O_DIRECT:
+        raise _direct.no_direct_io(path)
+    wanted = replace(mode, flags=mode.flags | _direct.O_DIRECT, inline=False)
+    try:
+        descriptor = await open_descriptor(path, wanted, opener, executor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        raise _direct.no_direct_io(path) from None
+    alignment = 0
+    if stat.S_ISREG(descriptor.status.st_mode) or stat.S_ISBLK(
+        descriptor.status.st_mode
+    ):
+        alignment = _direct.alignment_of(descriptor.fd)
+    if not alignment:
+        # Closes the descriptor.
+        del descriptor
+        raise _direct.no_direct_io(path)
+    raw = _direct.DirectFileIO(
+        descriptor.fd,
+        path,
+        wanted,
+        descriptor.status,
+        descriptor.device,
+        alignment,
+        executor,
+    )
+    descriptor.hand_over()
+    try:
+        if wanted.appending:
+            os.lseek(raw.fileno(), 0, os.SEEK_END)
+        return _layers(raw, wanted, buffering, None, None, None)
+    except BaseException:
+        await raw.close()
+        raise
 
 
 #: What `_open_now` opens.
@@ -445,6 +522,7 @@ def open(
     *,
     executor: Executor | None = None,
     limiter: Limiter | None = None,
+    direct: Literal[False] = False,
     loop: AbstractEventLoop | None = None,
 ) -> Opening[AsyncTextIOWrapper]: ...
 @overload
@@ -460,6 +538,7 @@ def open(
     *,
     executor: Executor | None = None,
     limiter: Limiter | None = None,
+    direct: bool = False,
     loop: AbstractEventLoop | None = None,
 ) -> Opening[AsyncFileIO]: ...
 @overload
@@ -475,6 +554,7 @@ def open(
     *,
     executor: Executor | None = None,
     limiter: Limiter | None = None,
+    direct: bool = False,
     loop: AbstractEventLoop | None = None,
 ) -> Opening[AsyncBufferedRandom]: ...
 @overload
@@ -490,6 +570,7 @@ def open(
     *,
     executor: Executor | None = None,
     limiter: Limiter | None = None,
+    direct: bool = False,
     loop: AbstractEventLoop | None = None,
 ) -> Opening[AsyncBufferedWriter]: ...
 @overload
@@ -505,6 +586,7 @@ def open(
     *,
     executor: Executor | None = None,
     limiter: Limiter | None = None,
+    direct: bool = False,
     loop: AbstractEventLoop | None = None,
 ) -> Opening[AsyncBufferedReader]: ...
 @overload
@@ -520,6 +602,7 @@ def open(
     *,
     executor: Executor | None = None,
     limiter: Limiter | None = None,
+    direct: bool = False,
     loop: AbstractEventLoop | None = None,
 ) -> Opening[AsyncBinaryFile]: ...
 @overload
@@ -535,6 +618,7 @@ def open(
     *,
     executor: Executor | None = None,
     limiter: Limiter | None = None,
+    direct: bool = False,
     loop: AbstractEventLoop | None = None,
 ) -> Opening[Any]: ...
 def open(
@@ -549,6 +633,7 @@ def open(
     *,
     executor: Executor | None = None,
     limiter: Limiter | None = None,
+    direct: bool = False,
     loop: AbstractEventLoop | None = None,
 ) -> Opening[Any]:
     r"""Open a file: builtin `open()`, to be awaited or entered with `async with`.
@@ -570,6 +655,10 @@ def open(
             the buffer or the kernel's cache can answer does not go there.
         limiter: A capacity limiter (anyio's, Trio's) or a semaphore: what has to
             wait in a thread waits for one of its tokens first.
+        direct: Bypass the page cache with O_DIRECT (Linux, binary modes, a path):
+            for data that is larger than memory, or that another cache keeps.
+            Alignment is taken care of inside. A file system without it is an
+            OSError that says so.
         loop: For `aiofiles`' callers: the running event loop, or None.
 
     Returns:
@@ -585,7 +674,8 @@ def open(
     """
     if encoding is None and sys.flags.warn_default_encoding:
         encoding = _warn_of_locale(mode)
-    return Opening(
+    kind = DirectOpening if direct else Opening
+    return kind(
         (
             file,
             mode,
