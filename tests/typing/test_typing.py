@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from headrace import _native
 from tests import run_doc_page
 
 HERE = Path(__file__).parent
@@ -51,6 +52,23 @@ def test_examples_of_the_readme_are_typed(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
     )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_stub_of_the_core_is_right() -> None:
+    if importlib.util.find_spec("mypy") is None:
+        pytest.skip("mypy is not installed")
+    if _native.Ring is None:
+        pytest.skip("the C core, or its ring, is not built or not used here")
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy.stubtest", "headrace._native._core"],
+        cwd=ROOT,
+        env={**os.environ, "MYPYPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
