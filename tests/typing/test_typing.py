@@ -16,7 +16,10 @@ from tests import run_doc_page
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
-GOOD = [HERE / "open_overloads.py", HERE / "paths.py", HERE / "protocols.py"]
+GOOD = [
+    HERE / name
+    for name in ("filesystem.py", "open_overloads.py", "paths.py", "protocols.py")
+]
 EXAMPLES = [*GOOD, HERE / "mistakes.py"]
 
 

@@ -73,7 +73,8 @@ async def stat(
         if budget.spend():
             await current_engine().checkpoint()
         if dir_fd is None and (path.__class__ is str or path.__class__ is bytes):
-            found: Any = status_of(path, follow_symlinks)
+            name: Any = path
+            found: Any = status_of(name, follow_symlinks)
             if found is not None:
                 return found  # type: ignore[no-any-return]
         else:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, TypeAlias, TypeVar
 
-from headrace._typing import WAIT, Wait
+from headrace._typing import WAIT
 from headrace.engine import Lane, budget, current_engine, learn
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def twin(
 
 
 def cached_first(
-    attempt: Callable[..., T | Wait], func: Callable[P, T]
+    attempt: Callable[..., object], func: Callable[P, T]
 ) -> Callable[P, Coroutine[Any, Any, T]]:
     """Return the twin of *func*, that first tries what cannot wait.
 
@@ -139,9 +139,10 @@ def cached_first(
         if executor is None:
             if budget.spend():
                 await current_engine().checkpoint()
-            found = attempt(*args, **kwargs)
+            found: Any = attempt(*args, **kwargs)
             if found is not WAIT:
-                return found
+                result: T = found
+                return result
         return await rest(*args, loop=loop, executor=executor, **kwargs)
 
     as_func: Callable[..., Coroutine[Any, Any, T]] = as_twin_of(func)(run)
