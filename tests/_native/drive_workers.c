@@ -130,6 +130,46 @@ loop(void *argument)
     return NULL;
 }
 
+#define LARGE ((size_t)17 * 1024 * 1024 + 5)
+
+/* Large reads, which idle threads help with; the last byte tells where it comes from. */
+static void
+read_large(void)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "%s/large", folder);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    char *buf = malloc(LARGE);
+    for (size_t i = 0; i < LARGE; i++) {
+        buf[i] = (char)(i >> 12);
+    }
+    expect(write(fd, buf, LARGE) == (ssize_t)LARGE, "written");
+    hr_inbox inbox = {.fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
+    for (int round = 0; round < 6; round++) {
+        memset(buf, 0x55, LARGE);
+        size_t cut = round % 2 ? LARGE - 5 * 1024 * 1024 : LARGE;
+        expect(ftruncate(fd, (off_t)cut) == 0, "cut");
+        hr_work work = {.kind = HR_READ_FULL, .fd = fd, .buf = buf, .size = LARGE};
+        expect(hr_pool_submit(pool, &inbox, &work) == 0, "submitted");
+        struct pollfd ready = {.fd = inbox.fd, .events = POLLIN};
+        expect(poll(&ready, 1, 20000) == 1, "woken");
+        uint64_t count;
+        expect(read(inbox.fd, &count, sizeof(count)) == sizeof(count), "counted");
+        expect(hr_inbox_reap(&inbox) == &work, "reaped");
+        expect(work.error == 0 && work.count == cut, "all of it");
+        int wrong = 0;
+        for (size_t i = 0; i < cut; i += 997) {
+            wrong += buf[i] != (char)(i >> 12) && i < LARGE - 5 * 1024 * 1024;
+        }
+        expect(wrong == 0, "the bytes that were written");
+        hr_inbox_settle(&inbox);
+    }
+    close(inbox.fd);
+    close(fd);
+    unlink(path);
+    free(buf);
+}
+
 static void
 remove_files(void)
 {
@@ -157,6 +197,7 @@ main(void)
     for (int i = 0; i < LOOPS; i++) {
         pthread_join(threads[i], NULL);
     }
+    read_large();
     /* Idle threads end; then the pool may go as well. */
     while (hr_pool_threads(pool, HR_LANE_WORK) + hr_pool_threads(pool, HR_LANE_WAIT) > 0) {
         usleep(1000);

@@ -190,6 +190,39 @@ def test_large_file_is_opened_and_left_to_the_caller(
     os.close(fd)
 
 
+LARGE = 9 * 1024 * 1024 + 77
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("large") / "file"
+    path.write_bytes(os.urandom(64 * 1024) * (LARGE // 65536) + b"end" * 65536)
+    os.truncate(path, LARGE)
+    return path
+
+
+@pytest.mark.parametrize("limit", [1, 4], ids=["alone", "together"])
+@pytest.mark.parametrize("room", [LARGE, LARGE - 1, LARGE + 1, LARGE + 1_000_000])
+@pytest.mark.parametrize("kind", ["READ_TO_END", "READ_FULL", "READ_FILE"])
+def test_large_reads(large: Path, kind: str, room: int, limit: int) -> None:
+    pool = Pool(limit=limit)
+    contents = large.read_bytes()
+    fd = os.open(large, os.O_RDONLY)
+    for offset in (0, 12345) if kind != "READ_FILE" else (0,):
+        data = pool(kind, fd=fd, path=large, size=room, offset=offset).data()
+        end = offset + room if kind == "READ_FULL" else None
+        assert data == contents[offset:end]
+    os.close(fd)
+    pool.close()
+
+
+def test_large_read_that_fails_says_so(pool: Pool, tmp_path: Path) -> None:
+    folder = os.open(tmp_path, os.O_RDONLY)
+    call = pool(Call.READ_FULL, fd=folder, size=LARGE, offset=0)
+    os.close(folder)
+    assert call.errno == errno.EISDIR
+
+
 @pytest.mark.parametrize("offset", [3, -1])
 @pytest.mark.parametrize("kind", ["WRITE_ALL", "WRITE_SYNC"])
 def test_writes(pool: Pool, path: Path, fd: int, kind: str, offset: int) -> None:

@@ -37,7 +37,8 @@ typedef enum {
     HR_UNLINK,         /* path */
     HR_MKDIR,          /* path, mode */
     HR_RMDIR,          /* path */
-    HR_KINDS
+    HR_KINDS,
+    HR_HELP            /* of workers.c alone: take part in a large read */
 } hr_kind;
 
 /* What a job that opens a path answers where opening may wait for ever: a FIFO or a
