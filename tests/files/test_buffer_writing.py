@@ -16,7 +16,7 @@ from headrace import AsyncBufferedRandom, AsyncBufferedWriter
 from headrace import open as open_file
 from headrace._stats import stats
 from headrace.engine import budget
-from headrace.files._buffer_writing import WRITE_BUFFER_SIZE
+from headrace.files._buffer_writing import STREAM_BUFFER_SIZE, WRITE_BUFFER_SIZE
 from tests import tasks
 from tests.fakes import ScriptedRaw, SteppedEngine, begun, turns
 from tests.files.support import raw_file
@@ -412,3 +412,26 @@ async def test_tight_loop_of_writes_lets_another_task_run(
     assert raw.calls == []
     task.cancel()
     await turns(1)
+
+
+async def test_stream_of_writes_takes_fewer_and_fewer_hops(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    piece = b"x" * (64 * 1024)
+    async with open_file(path, "wb") as file:
+        before = stats()
+        for _ in range(256):
+            await file.write(piece)
+        hops = (stats() - before).hops
+        # What is held is bounded; what is not held has been written.
+        assert path.stat().st_size >= 16 * 1024 * 1024 - STREAM_BUFFER_SIZE
+    # 16 MiB: two to eight pieces at first, then sixteen.
+    assert hops <= 3 + 256 // 16
+    assert path.stat().st_size == 16 * 1024 * 1024
+
+
+async def test_buffer_of_a_chosen_size_keeps_it(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    async with open_file(path, "wb", buffering=65536) as file:
+        for _ in range(64):
+            await file.write(b"x" * 32768)
+        assert path.stat().st_size >= 63 * 32768 - 65536

@@ -17,6 +17,11 @@ from headrace.files._live import holds_data
 
 #: What a writer holds by default: a hop costs as much as a thousand small writes.
 WRITE_BUFFER_SIZE = 128 * 1024  # bytes
+#: What it grows to under a stream of large writes: one hop then carries as much.
+#: Beyond, they do not stay in the processor's cache until they are written.
+STREAM_BUFFER_SIZE = 1024 * 1024  # bytes
+#: What a large write is. Arbitrary: smaller ones cost more than their share of a hop.
+STREAM_PIECE = 16 * 1024  # bytes
 
 
 class BufferedWriting(Buffered, Writer):
@@ -86,9 +91,20 @@ class BufferedWriting(Buffered, Writer):
         self._drop_ahead()
         if self._held + len(source) > self._buffer_size:
             await self._drain()
+            self._grow(len(source))
         self._add(bytes(source))
         if self._held > self._buffer_size:
             await self._drain()
+
+    def _grow(self, piece: int) -> None:
+        """Hold more from now on: the buffer is full of pieces like this one."""
+        # A size that the program chose (a smaller one) is left alone.
+        if (
+            WRITE_BUFFER_SIZE <= self._buffer_size < STREAM_BUFFER_SIZE
+            and STREAM_PIECE <= piece <= self._buffer_size
+            and not self.can_read
+        ):
+            self._buffer_size *= 2
 
     async def _move_back(self) -> None:
         await self.raw.move(-(len(self._data) - self._pos), os.SEEK_CUR)
