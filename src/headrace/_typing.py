@@ -153,7 +153,13 @@ class Signal(Protocol):
 class ShieldedScope(Protocol):
     """Keeps cancellations away from what is awaited inside, while `shield` is set."""
 
-    shield: bool
+    @property
+    def shield(self) -> bool:
+        """Whether it does."""
+        ...
+
+    @shield.setter
+    def shield(self, value: bool, /) -> None: ...
 
     def __enter__(self) -> object: ...
     def __exit__(

@@ -21,8 +21,9 @@ def _no_task() -> object:
     return None
 
 
-#: Returns the Trio task that runs in this thread, where one does.
+#: Return the Trio task, and the token of the run, in this thread, where one runs.
 trio_task: Callable[[], object] = _no_task
+trio_token: Callable[[], object] = _no_task
 
 
 def runs_trio() -> bool:
@@ -33,7 +34,7 @@ def runs_trio() -> bool:
 
 
 def _meet_trio() -> bool:
-    global in_trio, trio_task
+    global in_trio, trio_task, trio_token
     try:
         from headrace.engine import _trio
     except ImportError:
@@ -42,6 +43,7 @@ def _meet_trio() -> bool:
     else:
         in_trio = _trio.in_trio
         trio_task = _trio.running_task
+        trio_token = _trio.running_token
     return in_trio()
 
 
@@ -72,16 +74,10 @@ def running_loop_key() -> Any:
     # (`runs_trio()`, written out: this is asked for by every operation that waits.)
     if in_trio is not None:
         if in_trio():
-            return _trio_token()
+            return trio_token()
     elif "trio" in modules and _meet_trio():
-        return _trio_token()
+        return trio_token()
     return _asyncio_loop()
-
-
-def _trio_token() -> object:
-    from headrace.engine import _trio
-
-    return _trio.running_token()
 
 
 def running_task() -> object:

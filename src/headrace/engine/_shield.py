@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar, Token
 from types import TracebackType
@@ -72,7 +72,7 @@ class Shield(AbstractContextManager["Shield"]):
         self.cancellation = cancellation
 
     @contextmanager
-    def lifted(self) -> Iterator[None]:
+    def lifted(self) -> Generator[None, None, None]:
         """Let cancellations in: also the one that came before, which is raised."""
         if self.cancellation is not None:
             raise self.cancellation
