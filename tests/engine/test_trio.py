@@ -168,6 +168,31 @@ def test_channel_wakes_the_run() -> None:
     gc.collect()
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_child_that_is_forked_in_a_run_may_run_asyncio(path: Path) -> None:
+    import asyncio
+
+    async def use() -> str | None:
+        async with headrace.open(path, "r+") as f:
+            await f.write("four")
+            await f.flush()
+        return headrace.info().host
+
+    async def main() -> int:
+        await use()
+        pid = os.fork()
+        if not pid:
+            try:
+                os._exit(0 if asyncio.run(use()) == "asyncio" else 1)
+            finally:
+                os._exit(2)
+        await use()
+        return os.waitpid(pid, 0)[1]
+
+    assert run(main) == 0
+
+
 # -- Guest mode ---------------------------------------------------------------------
 
 

@@ -31,7 +31,23 @@ def in_trio() -> bool:
     Not so while the other loop of a guest run has its turn, nor in the asyncio parts
     of a program that uses trio-asyncio.
     """
-    return _library.name == "trio"
+    if _stale is None:
+        return _library.name == "trio"
+    return _library.name == "trio" and trio.lowlevel.current_trio_token() is not _stale
+
+
+#: The run that this process was forked in. It does not go on here, and does not know.
+_stale: TrioToken | None = None
+
+
+def _forget() -> None:
+    global _stale
+    if trio.lowlevel.in_trio_run():
+        _stale = trio.lowlevel.current_trio_token()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
 
 
 def running_token() -> TrioToken:
