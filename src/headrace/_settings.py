@@ -142,10 +142,9 @@ def settings() -> Settings:
     global _current
     if _current is None:
         given = {name: _from_environment(name) for name in _CHECKS}
-        _current = Settings(
-            **{"max_workers": worker_limit()}
-            | {name: value for name, value in given.items() if value is not None}
-        )
+        chosen: dict[str, Any] = {"max_workers": worker_limit()}
+        chosen |= {name: value for name, value in given.items() if value is not None}
+        _current = Settings(**chosen)
     return _current
 
 

@@ -16,6 +16,9 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from headrace._native import Call
 
+#: (With a type that says what it is given here: anything.)
+_fspath: Callable[[Any], Any] = os.fspath
+
 #: Answers that are no errno.
 SPECIAL = -1 if Call is None else Call.SPECIAL
 TOO_LARGE = -1 if Call is None else Call.TOO_LARGE
@@ -74,7 +77,8 @@ def described(
     """
     kwargs: dict[str, Any] = {}
     if type(func) is partial:
-        args, kwargs, func = (*func.args, *args), func.keywords, func.func
+        whole: Any = func
+        args, kwargs, func = (*whole.args, *args), whole.keywords, whole.func
     if type(func) is not FunctionType and type(func) is not BuiltinFunctionType:
         return None
     found = _table.get(func)
@@ -164,7 +168,7 @@ _AT_SYMLINK_NOFOLLOW = 0x100
 def _stat(path: Any, *, follow_symlinks: bool = True) -> tuple[Request, Any] | None:
     if _is_int(path):
         return (Request("FSTAT", path), (path,)) if follow_symlinks else None
-    path = os.fspath(path)
+    path = _fspath(path)
     name = path_name(path)
     if name is None:
         return None
@@ -194,7 +198,7 @@ def _allowed(answer: Answer, _: Any) -> bool:
 
 def _on_path(kind: str, event: str) -> Encode:
     def encode(path: Any) -> tuple[Request, Any] | None:
-        path = os.fspath(path)
+        path = _fspath(path)
         name = path_name(path)
         if name is None:
             return None
@@ -205,7 +209,7 @@ def _on_path(kind: str, event: str) -> Encode:
 
 
 def _mkdir(path: Any, mode: int = 0o777) -> tuple[Request, Any] | None:
-    path = os.fspath(path)
+    path = _fspath(path)
     name = path_name(path)
     if name is None or not _is_int(mode) or not 0 <= mode <= 0o7777:
         return None
@@ -216,7 +220,7 @@ def _mkdir(path: Any, mode: int = 0o777) -> tuple[Request, Any] | None:
 def _on_two_paths(kind: str, event: str, *directories: int) -> Encode:
     def encode(src: Any, dst: Any) -> tuple[Request, Any] | None:
         # Errors and events name a path object by its string, as posixmodule.c does.
-        src, dst = os.fspath(src), os.fspath(dst)
+        src, dst = _fspath(src), _fspath(dst)
         first, second = path_name(src), path_name(dst)
         if first is None or second is None:
             return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from sys import modules
-from typing import Any
+from typing import Any, cast
 
 from headrace._typing import Host, ShieldedScope
 
@@ -111,4 +111,5 @@ def new_scope() -> ShieldedScope | None:
         return None
     from headrace.engine import _trio
 
-    return _trio.new_scope()
+    # Its `shield` is a property, and the protocol asks for an attribute.
+    return cast("ShieldedScope", _trio.new_scope())

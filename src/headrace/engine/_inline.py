@@ -222,7 +222,8 @@ def open_for_reading(
     within = _native.RESOLVE_NO_XDEV
     opened = kind._open_cached(path, mode, flags, within, _devices, limits.core)
     if opened.__class__ is kind:
-        return opened
+        inline: Any = opened
+        return inline  # type: ignore[no-any-return]
     if opened in (-errno.EXDEV, -errno.EAGAIN):
         # EAGAIN: not cached, or a mount in the way. A walk that may not wait cannot
         # tell the two apart (fs/namei.c, __follow_mount_rcu); EXDEV comes from others.
@@ -282,7 +283,8 @@ def status_of(path: str | bytes, follow_symlinks: bool = True) -> os.stat_result
         return cast(os.stat_result, found)
     if found in (-errno.EXDEV, -errno.EAGAIN):
         return _status_elsewhere(path, flags)
-    _learn_from_refusal(found, path)
+    refusal: Any = found
+    _learn_from_refusal(refusal, path)
     return None
 
 

@@ -142,7 +142,7 @@ class WorkersEngine(ThreadsEngine):
             # It cannot be woken, or is about to end: Python's threads know how.
             counters.fallbacks += 1
             return None
-        kind, *details = request
+        kind, details = request[0], list[Any](request[1:])
         job = NativeJob()
         job.signal = self.host.signal()
         job._decode = decode

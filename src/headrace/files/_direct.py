@@ -25,7 +25,7 @@ from headrace.files import _calls
 from headrace.files._raw import AsyncFileIO
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
     from concurrent.futures import Executor
 
     from headrace.files._mode import Mode
@@ -158,7 +158,7 @@ def read_at_position(alignment: int, fd: int, size: int) -> bytes:
 
 
 @contextmanager
-def _through_the_cache(fd: int) -> Iterator[int]:
+def _through_the_cache(fd: int) -> Generator[int, None, None]:
     """Open the file of *fd* once more for writing, without O_DIRECT."""
     flags = os.O_WRONLY | os.O_CLOEXEC
     plain = os.open(f"/proc/self/fd/{fd}", flags)

@@ -39,9 +39,9 @@ def _close_all() -> None:
 def _close(file: _Closable) -> None:
     try:
         warnings.warn(unclosed_warning(file), ResourceWarning, stacklevel=1)
-    except ResourceWarning:
+    except ResourceWarning as error:
         # Where warnings are errors the others have to be written all the same.
-        sys.excepthook(*sys.exc_info())
+        sys.excepthook(type(error), error, error.__traceback__)
     file.close_blocking()
 
 

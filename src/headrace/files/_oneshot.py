@@ -68,7 +68,7 @@ async def read_bytes(file: StrOrBytesPath) -> bytes:
     """
     path = os.fspath(file)
     found = None if budget.spend() else read_for_good(path)
-    if found.__class__ is bytes:
+    if isinstance(found, bytes):
         # Only now: where this way is not taken, os.open() raises the event (PEP 578).
         sys.audit("open", path, "r", READ_FLAGS)
         return found

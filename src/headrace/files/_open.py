@@ -9,7 +9,7 @@ import os
 import stat
 import sys
 import warnings
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import Executor
 from dataclasses import replace
 from types import TracebackType
@@ -68,6 +68,9 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
 F_co = TypeVar("F_co", covariant=True)
+
+#: (With a type that says what it is given: anything.)
+_fspath: Callable[[Any], Any] = os.fspath
 
 AnyFile: TypeAlias = (
     AsyncTextIOWrapper
@@ -289,7 +292,7 @@ def _open_now(
         or budget.spend()
     ):
         return WAIT
-    raw = open_inline(AsyncFileIO, os.fspath(file), parsed)
+    raw = open_inline(AsyncFileIO, _fspath(file), parsed)
     if not isinstance(raw, AsyncFileIO):
         return raw
     raw.take_over(executor)
@@ -674,8 +677,8 @@ def open(
     """
     if encoding is None and sys.flags.warn_default_encoding:
         encoding = _warn_of_locale(mode)
-    kind = DirectOpening if direct else Opening
-    return kind(
+    kind: Any = DirectOpening if direct else Opening
+    opening: Opening[Any] = kind(
         (
             file,
             mode,
@@ -689,6 +692,7 @@ def open(
             loop,
         )
     )
+    return opening
 
 
 def _warn_of_locale(mode: object) -> str | None:
