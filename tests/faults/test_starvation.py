@@ -189,6 +189,7 @@ async def test_line_loop_lets_others_run(lines: Path) -> None:
     assert await others_while(loop()) >= 3
 
 
+@pytest.mark.asyncio_only("under Trio, each call is a checkpoint: test_trio.py")
 async def test_readline_loop_lets_others_run(lines: Path) -> None:
     async def loop() -> None:
         async with headrace.open(lines, "rb") as file:
@@ -198,6 +199,7 @@ async def test_readline_loop_lets_others_run(lines: Path) -> None:
     assert await others_while(loop()) >= 3
 
 
+@pytest.mark.asyncio_only("under Trio, each call is a checkpoint: test_trio.py")
 async def test_small_reads_let_others_run(lines: Path) -> None:
     async def loop() -> None:
         async with headrace.open(lines, "rb") as file:
@@ -207,6 +209,7 @@ async def test_small_reads_let_others_run(lines: Path) -> None:
     assert await others_while(loop()) >= 3
 
 
+@pytest.mark.asyncio_only("under Trio, each call is a checkpoint: test_trio.py")
 async def test_small_writes_let_others_run(tmp_path: Path) -> None:
     async def loop() -> None:
         async with headrace.open(tmp_path / "file", "w") as file:
@@ -225,6 +228,7 @@ async def test_cached_positional_reads_let_others_run(lines: Path) -> None:
     assert await others_while(loop()) >= 5
 
 
+@pytest.mark.asyncio_only("under Trio, each call is a checkpoint: test_trio.py")
 async def test_reads_inside_the_buffer_let_others_run(tmp_path: Path) -> None:
     # Nothing here ever leaves the buffer: no read of the kernel to be fair at.
     path = tmp_path / "file"
