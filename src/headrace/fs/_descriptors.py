@@ -87,7 +87,7 @@ def _ready_first(
         for name in names:
             fd = kwargs.get(name, fd)
         if isinstance(fd, int) and is_stream(fd):
-            if os.get_blocking(fd):
+            if _blocks(fd):
                 await getattr(current_engine(), wait)(fd)
             return await look(*args, **kwargs)
         return await change(*args, **kwargs)
@@ -96,6 +96,12 @@ def _ready_first(
     run.__doc__ = extend_doc(func, _WAITS)
     as_func: Callable[..., Coroutine[Any, Any, T]] = run
     return as_func
+
+
+def _blocks(fd: int) -> bool:
+    if sys.platform == "win32" and sys.version_info < (3, 12):
+        return True
+    return os.get_blocking(fd)
 
 
 def is_stream(fd: int) -> bool:

@@ -40,7 +40,6 @@ extsep = _os.extsep
 fsdecode = _os.fsdecode
 fsencode = _os.fsencode
 fspath = _os.fspath
-get_blocking = _os.get_blocking
 get_exec_path = _os.get_exec_path
 get_inheritable = _os.get_inheritable
 get_terminal_size = _os.get_terminal_size
@@ -55,7 +54,6 @@ pathsep = _os.pathsep
 pipe = _os.pipe
 putenv = _os.putenv
 sep = _os.sep
-set_blocking = _os.set_blocking
 set_inheritable = _os.set_inheritable
 stat_result = _os.stat_result
 statvfs_result = _os.statvfs_result
@@ -71,6 +69,10 @@ waitstatus_to_exitcode = _os.waitstatus_to_exitcode
 
 if sys.version_info >= (3, 13):
     process_cpu_count = _os.process_cpu_count
+
+if sys.platform != "win32" or sys.version_info >= (3, 12):
+    get_blocking = _os.get_blocking
+    set_blocking = _os.set_blocking
 
 if sys.platform != "win32":
     getegid = _os.getegid
