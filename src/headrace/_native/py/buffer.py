@@ -35,7 +35,7 @@ class Buffer:
     #: What the next inline read fetches at least, and the next job.
     _ahead = 0
     _cold_ahead = 0
-    _buffer_size = 0
+    _buffer_size: int = 0
     #: What was accepted, and its `append`.
     _pending: list[bytes]
     _push: Callable[[bytes], None]
