@@ -152,6 +152,15 @@ class ScriptedRaw:
     #: There is nothing to close, and nothing to complain of if nobody does.
     closefd = False
     can_seek = True
+    #: What is written is written at once.
+    unwritten = False
+    writes_behind = False
+
+    async def settle(self, *, raising: bool = True) -> None:
+        """Wait for nothing."""
+
+    def keep_unwritten(self) -> None:
+        """Keep nothing."""
 
     def __init__(
         self,

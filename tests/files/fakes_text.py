@@ -162,6 +162,8 @@ class FakeBuffer:
         await self._pause("flush")
         self._store()
 
+    flush_behind = flush
+
     async def sync(self, *, data_only: bool = False) -> None:
         await self._pause(f"sync {data_only}")
         self._store()

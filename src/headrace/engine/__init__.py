@@ -36,6 +36,7 @@ from headrace.engine._registry import (
     host_name,
 )
 from headrace.engine._shield import Shield, current_shield
+from headrace.engine._threads import effect_begins, operation_ended
 
 __all__ = [
     "UNKNOWN",
@@ -54,6 +55,7 @@ __all__ = [
     "current_engine",
     "current_shield",
     "device_of",
+    "effect_begins",
     "engine_choice",
     "host_name",
     "known_device",
@@ -66,6 +68,7 @@ __all__ = [
     "open_elsewhere",
     "open_for_reading",
     "opens_inline",
+    "operation_ended",
     "read_for_good",
     "running_loop_key",
     "status_of",

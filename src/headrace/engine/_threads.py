@@ -44,6 +44,9 @@ class ThreadsEngine:
     name = "threads"
     #: Whether it says itself that it is in use: once it knows.
     announces_itself = False
+    #: Whether a job runs while the task that submitted it goes on. Not in Python's
+    #: threads: they begin when the loop lets go of the GIL.
+    overlaps = False
     #: Why this engine was chosen.
     reason = "the default"
 

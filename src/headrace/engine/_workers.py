@@ -101,6 +101,7 @@ class WorkersEngine(ThreadsEngine):
     """Runs described calls in native threads, and others in Python's."""
 
     name = "workers"
+    overlaps = True
 
     def __init__(
         self,

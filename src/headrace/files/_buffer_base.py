@@ -13,6 +13,7 @@ import operator
 import os
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NoReturn, SupportsIndex, TypeVar
 
 from headrace._errors import (
@@ -343,7 +344,7 @@ class Buffered(Buffer):
             self._freeze()
             self._arm()
         # (Who holds the turn has brought the count up to date.)
-        if self._held:
+        if self._held or self.raw.unwritten:
             await self.flush()
 
     async def mmap(
@@ -374,7 +375,7 @@ class Buffered(Buffer):
         if self._ready and not budget.spend():
             self._freeze()
             self._arm()
-            if not self._held:
+            if not (self._held or self.raw.unwritten):
                 return
         async with self._turns:
             self.raw._check_open()
@@ -443,6 +444,10 @@ class Buffered(Buffer):
     async def _shut(self) -> None:
         self._freeze()
         try:
+            if self.raw.unwritten:
+                with suppress(OSError):
+                    await self.raw.settle()
+                # What it left is tried once more.
             await self.raw.shut(self._pending_bytes(), self._wrote)
         finally:
             self._drop_ahead()
@@ -484,6 +489,7 @@ class Buffered(Buffer):
         if self._turns.held:
             raise RuntimeError("detach() while another operation is under way")
         self._freeze()
+        raw.keep_unwritten()
         raw.owe(self._pending_bytes())
         self._drop_pending()
         self.raw = _DETACHED

@@ -90,7 +90,7 @@ class BufferedWriting(Buffered, Writer):
             await self._move_back()
         self._drop_ahead()
         if self._held + len(source) > self._buffer_size:
-            await self._drain()
+            await self._drain_behind()
             self._grow(len(source))
         self._add(bytes(source))
         if self._held > self._buffer_size:
@@ -121,6 +121,43 @@ class BufferedWriting(Buffered, Writer):
             counters.buffer_hits += len(self._pending)
             self._pending[:] = [data]
             await self.raw.store(data, self._wrote)
+        else:
+            await self.raw.settle()
+
+    async def _drain_behind(self) -> None:
+        """Have the pending bytes written while the caller goes on.
+
+        Raises:
+            OSError: Of the write before this one; nothing has changed then, but that
+                what it left is pending again.
+        """
+        if not self.raw.writes_behind:
+            await self._drain()
+        elif self._held:
+            data = self._pending_bytes()
+            self._pending[:] = [data]
+            await self.raw.store_behind(data, self._take_back)
+            self._drop_pending()
+        else:
+            await self.raw.settle()
+
+    def _take_back(self, rest: bytes) -> None:
+        """Have *rest*, which did not reach the file, tried again before all else."""
+        self._freeze()
+        self._pending.insert(0, rest)
+        self._held += len(rest)
+
+    async def flush_behind(self) -> None:
+        """Have what is buffered written while the caller goes on; see `flush`."""
+        self._check_writable()
+        async with self._turns:
+            self._check_writable()
+            self._freeze()
+            try:
+                await self.raw.breathe()
+                await self._drain_behind()
+            finally:
+                self._thaw()
 
     def _wrote(self, count: int) -> None:
         rest = self._pending_bytes()[count:]

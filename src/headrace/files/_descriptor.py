@@ -12,6 +12,7 @@ import os
 import stat
 from collections.abc import Callable
 from concurrent.futures import Executor
+from contextlib import suppress
 from typing import Any
 
 from headrace import _native
@@ -26,9 +27,12 @@ from headrace.engine import (
     Status,
     budget,
     current_engine,
+    effect_begins,
     limits,
+    operation_ended,
 )
 from headrace.files import _calls
+from headrace.files._behind import WriteBehind
 from headrace.files._jobs import SETTLE_PAUSE_S, DescriptorJobs
 from headrace.files._mode import Mode
 from headrace.files._turns import Turns
@@ -80,6 +84,10 @@ class FileDescriptor(DescriptorJobs):
         if executor is not None:
             self._executor = executor
 
+    #: What is being written while its writer goes on; then `_late` is its job.
+    _behind: WriteBehind | None = None
+    #: The error of one that failed, until somebody writes, flushes or closes.
+    _failure: OSError | None = None
     #: Whether a special file has positions; None until somebody asks.
     _seekable: bool | None = None
 
@@ -200,6 +208,8 @@ class FileDescriptor(DescriptorJobs):
 
     def try_tell(self) -> int | Wait:
         """Return the position if that is possible without waiting; or WAIT."""
+        if self._behind is not None and self._position >= 0:
+            return self._position + len(self._behind.data)
         if self._late is not None or self._owed:
             return WAIT
         if self._position >= 0:
@@ -223,7 +233,7 @@ class FileDescriptor(DescriptorJobs):
 
         Cancellation: nothing is lost; the position has not moved.
         """
-        await self._settle()
+        await self.settle()
         if self._stash:
             data, self._stash = self._stash[:size], self._stash[size:]
             return data
@@ -238,7 +248,7 @@ class FileDescriptor(DescriptorJobs):
 
     async def fetch_to_end(self) -> bytes:
         """Read all that is left, in one job."""
-        await self._settle()
+        await self.settle()
         if self._special:
             pieces: list[bytes] = []
             try:
@@ -270,7 +280,7 @@ class FileDescriptor(DescriptorJobs):
         Cancellation: a write to a regular file is carried out first; one to a
         pipe, terminal or socket stops where it is.
         """
-        await self._settle()
+        await self.settle()
         if self._special:
             await self._store_special(data, wrote)
             return
@@ -283,9 +293,78 @@ class FileDescriptor(DescriptorJobs):
         if error is not None:
             raise self._named(error)
 
+    @property
+    def unwritten(self) -> bool:
+        """Whether something that was accepted is still on its way."""
+        waiting = self._behind is not None or self._failure is not None
+        return waiting or bool(self._owed)
+
+    @property
+    def writes_behind(self) -> bool:
+        """Whether `store_behind` is of use: not where a write may wait for ever."""
+        plain = not self._special and self._executor is None
+        return plain and current_engine().overlaps
+
+    async def store_behind(
+        self, data: bytes, give_back: Callable[[bytes], object]
+    ) -> None:
+        """Begin to write all of *data* at the position; does not wait for the end.
+
+        Waits for the write before this one.
+
+        Args:
+            data: What to write.
+            give_back: Given what did not reach the file, before the error is raised
+                by the next operation.
+
+        Raises:
+            OSError: Of the write before this one; nothing of *data* is written then.
+        """
+        await self.settle()
+        engine = current_engine()
+        job = engine.submit(
+            self._job(_calls.write_all), self._fd, data, self._position, keep=self
+        )
+        effect_begins(job)
+        if job.completed:
+            # It may be so quick that it was taken off before it was put on.
+            operation_ended(job)
+        self._behind = WriteBehind(engine, job, data, give_back)
+        self._late = job
+
+    async def _settle_behind(self, behind: WriteBehind) -> None:
+        await behind.wait(self._wait_for)
+        self._end_behind(behind)
+
+    def _end_behind(self, behind: WriteBehind) -> None:
+        """Take note of what a write behind has done; raises its error."""
+        if self._behind is not behind:
+            return
+        self._behind = self._late = None
+        count = 0
+        error: BaseException | None = None
+        try:
+            count, error = behind.outcome()
+        except BaseException as failure:  # noqa: BLE001 - raised below, if anything
+            error = failure
+        self._moved(count)
+        if count < len(behind.data):
+            behind.give_back(behind.data[count:])
+        if error is not None:
+            raise self._named(error) if isinstance(error, OSError) else error
+
+    def keep_unwritten(self) -> None:
+        """Have what a write behind leaves owed: who gave it is not there any more."""
+        if self._behind is not None:
+            self._behind.give_back = self.owe_first
+
+    def owe_first(self, data: bytes) -> None:
+        """Have *data* written before what is owed already."""
+        self._owed = data + self._owed
+
     async def resize(self, size: int) -> int:
         """Truncate or extend the file to *size* bytes; returns *size*."""
-        await self._settle()
+        await self.settle()
         size = operator.index(size)
         with Shield():
             await self._run(os.ftruncate, self._fd, size, on_cancel="finish")
@@ -294,7 +373,7 @@ class FileDescriptor(DescriptorJobs):
 
     async def store_to_disk(self, data_only: bool) -> None:
         """fsync(2) or fdatasync(2)."""
-        await self._settle()
+        await self.settle()
         fdatasync = getattr(os, "fdatasync", os.fsync)
         call = fdatasync if data_only else os.fsync
         with Shield():
@@ -302,7 +381,7 @@ class FileDescriptor(DescriptorJobs):
 
     async def move(self, offset: int, whence: int) -> int:
         """Seek where that may wait (to the end on a server, SEEK_DATA, ...)."""
-        await self._settle()
+        await self.settle()
         position = self.try_seek(offset, whence)
         if position is not WAIT:
             return position
@@ -316,9 +395,11 @@ class FileDescriptor(DescriptorJobs):
 
     async def place(self) -> int:
         """Return the position, after what is under way has come back."""
-        await self._settle()
         position = self.try_tell()
-        assert position is not WAIT
+        if position is WAIT:
+            await self.settle(raising=False)
+            position = self.try_tell()
+            assert position is not WAIT
         return position
 
     async def shut(self, data: ReadableBuffer, wrote: Callable[[int], object]) -> None:
@@ -327,7 +408,7 @@ class FileDescriptor(DescriptorJobs):
         Called inside a `Shield`.
         """
         try:
-            await self._settle()
+            await self.settle()
             if len(data) and (self._special or not self.closefd):
                 await self.store(data, wrote)
                 data = b""
@@ -403,10 +484,25 @@ class FileDescriptor(DescriptorJobs):
     async def _wait_writable(self) -> bool:
         return await current_engine().wait_writable(self._fd)
 
-    async def _settle(self) -> None:
-        """Carry through what earlier operations left: cancelled reads, owed bytes."""
-        if self._late is not None:
+    async def settle(self, *, raising: bool = True) -> None:
+        """Carry through what earlier operations left: cancelled reads, owed bytes.
+
+        The error of a write behind is raised by the first that is *raising*.
+        """
+        if self._behind is not None:
+            try:
+                await self._settle_behind(self._behind)
+            except OSError as error:
+                self._failure = error
+        elif self._late is not None:
             await self._collect_late(self.put_back)
+        if self._failure is not None and raising:
+            failure, self._failure = self._failure, None
+            try:
+                raise failure
+            finally:
+                # The traceback holds this frame, and so the error: break the cycle.
+                del failure
         if self._owed:
             await self._pay()
 
@@ -439,6 +535,13 @@ class FileDescriptor(DescriptorJobs):
 
     def write_blocking(self, data: bytes) -> None:
         """Write synchronously what is owed and *data*; see `close_blocking`."""
+        behind = self._behind
+        if behind is not None:
+            self.keep_unwritten()
+            behind.wait_blocking()
+            with suppress(OSError):
+                # What is left is written below, or the error raised there.
+                self._end_behind(behind)
         data, self._owed = self._owed + data, b""
         count, error = _calls.write_all(self._fd, data, self._position)
         self._moved(count)

@@ -259,7 +259,7 @@ class AsyncFileIO(FileDescriptor):
         size, offset = _whole(size, "size"), _whole(offset, "offset")
         self._check_readable()
         self._check_positions()
-        if self._owed:
+        if self.unwritten:
             await self.flush()
         if not size:
             return b""
@@ -313,7 +313,7 @@ class AsyncFileIO(FileDescriptor):
         with _calls.source_view(data) as source:
             async with self._turns:
                 self._check_open()
-                await self._settle()
+                await self.settle()
                 if self._special:
                     await self._wait_writable()
                 with Shield():
@@ -363,7 +363,7 @@ class AsyncFileIO(FileDescriptor):
                 "pwrite() on a file in append mode would ignore its offset"
             )
         with _calls.source_view(data) as source:
-            if self._owed:
+            if self.unwritten:
                 await self.flush()
             with Shield():
                 count, error = await self._run(
@@ -394,10 +394,10 @@ class AsyncFileIO(FileDescriptor):
         """Do nothing but check that the file is open: there is no buffer here."""
         if self.closed:
             closed_file()
-        if self._owed:
+        if self.unwritten:
             async with self._turns:
                 self._check_open()
-                await self._settle()
+                await self.settle()
         elif budget.due:
             await current_engine().checkpoint()
 
@@ -465,7 +465,7 @@ class AsyncFileIO(FileDescriptor):
             OSError: As mmap(2) reports it.
         """
         self._check_open()
-        if self._owed:
+        if self.unwritten:
             await self.flush()
         return await self._run(
             _map_populated,
@@ -513,14 +513,6 @@ class AsyncFileIO(FileDescriptor):
             self.write_blocking(b"")
         finally:
             self._close_descriptor()
-
-    def write_blocking(self, data: bytes) -> None:
-        """Write synchronously what is owed and *data*; see `close_blocking`."""
-        data, self._owed = self._owed + data, b""
-        count, error = _calls.write_all(self._fd, data, self._position)
-        self._moved(count)
-        if error is not None:
-            raise self._named(error)
 
     async def __aenter__(self) -> AsyncFileIO:
         if self.closed:

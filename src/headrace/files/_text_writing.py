@@ -114,12 +114,13 @@ class TextWriting(TextBase):
             return
         if await self._breathe() and self._try_drain():
             return
-        # What the buffer has comes first: until that is written, nothing is added.
-        await self._buffer.flush()
+        # What the buffer has comes first: until that is on its way, and what was before
+        # it is written, nothing is added.
+        await self._buffer.flush_behind()
         if self._try_drain():
             return
         if self._hand_on():
-            await self._buffer.flush()
+            await self._buffer.flush_behind()
             return
         # The buffer is being used directly, or has to be moved back first.
         with Shield():
