@@ -577,3 +577,23 @@ def test_keyboard_interrupt_anywhere_leaves_the_file_as_it_has_to_be(
     finally:
         sys.settrace(tracing)
     assert path.read_bytes()[:100] in (b"1" * 100, (b"one\ntwo\nthree\n" * 100)[:100])
+
+
+def test_system_task_of_the_program_may_close_a_file_when_the_run_ends(
+    tmp_path: Path,
+) -> None:
+    async def main() -> None:
+        begun = trio.Event()
+
+        async def keep_a_file_open() -> None:
+            async with headrace.open(tmp_path / "log", "w") as f:
+                await f.write("text")
+                begun.set()
+                await trio.sleep_forever()
+
+        await headrace.write_bytes(tmp_path / "first", b"")
+        trio.lowlevel.spawn_system_task(keep_a_file_open)
+        await begun.wait()
+
+    run(main)
+    assert (tmp_path / "log").read_text() == "text"

@@ -202,6 +202,13 @@ async def _keep_watching(
         while True:
             await trio.lowlevel.wait_readable(fd)
             callback()
+    except trio.Cancelled:
+        # The run ends. The program's own system tasks do now, and may have files.
+        nursery = trio.lowlevel.current_task().parent_nursery
+        while nursery is not None and len(nursery.child_tasks) > 1:
+            await trio.lowlevel.cancel_shielded_checkpoint()
+            callback()
+        raise
     finally:
         trio.lowlevel.notify_closing(fd)
         ended()
