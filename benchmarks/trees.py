@@ -199,8 +199,15 @@ def rows(folder: Path) -> list[Row]:
     return [*found, asked] if asked is not None else found
 
 
+async def idle() -> float:
+    """Return how late the timer is while nothing is done: what the machine does."""
+    late = [(await watched(lambda: asyncio.sleep(0.1)))[1] for _ in range(5)]
+    return statistics.median(late) * 1e3
+
+
 async def measure(found: list[Row], rounds: int) -> None:
     """Do *rounds* rounds after one that does not count."""
+    print(f"an idle loop: {await idle():.1f} ms late")
     for row in found:
         await row.round()
         for times in (*row.taken, row.late):
