@@ -553,6 +553,17 @@ async def test_glob_is_one_job_a_batch(many: Path) -> None:
     assert (stats() - before).engine_jobs == 4
 
 
+async def test_long_iteration_lets_others_run(
+    many: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_batches, "BATCH_ITEMS", 1000)
+    monkeypatch.setattr(_batches, "ITEMS_PER_LOOK", 5)
+    monkeypatch.setattr("headrace.engine._budget.SLICE_S", 0)
+    before = stats()
+    assert len(await many.glob("*")) == 35
+    assert (stats() - before).yields >= 4
+
+
 async def test_awaited_iterator_is_a_list(many: Path) -> None:
     assert sorted(await many.glob("0*")) == sorted(pathlib.Path(many).glob("0*"))
 

@@ -30,6 +30,14 @@ BATCH_TIME_S: Final = 0.002
 interval (5 ms), since a producer in Python holds the GIL meanwhile."""
 
 
+ITEMS_PER_LOOK: Final = 256
+"""Items between two looks at the clock: about half a millisecond, with what becomes of
+them."""
+
+OPERATIONS_OF_A_LOOK: Final = 16
+"""What they count as: enough for the budget to look at the clock."""
+
+
 class Source(Protocol[S]):
     """Something that worker threads read ahead of the user.
 
@@ -111,7 +119,7 @@ class BatchIterator(AsyncIterator[T], Generic[S, T]):
 
     __slots__ = (
         "__weakref__", "_closed", "_convert", "_executor", "_items", "_name", "_open",
-        "_source",
+        "_source", "_unseen",
     )  # fmt: skip
 
     def __init__(
@@ -127,6 +135,8 @@ class BatchIterator(AsyncIterator[T], Generic[S, T]):
         self._executor = executor
         self._source: Source[S] | None = None
         self._closed = False
+        #: Items until the next look at how long the loop has not turned.
+        self._unseen = ITEMS_PER_LOOK
         # Those of the source; empty before it is opened.
         self._items: deque[S] = deque()
 
@@ -136,6 +146,11 @@ class BatchIterator(AsyncIterator[T], Generic[S, T]):
         return self
 
     async def __anext__(self) -> T:
+        self._unseen -= 1
+        if self._unseen < 0:
+            self._unseen = ITEMS_PER_LOOK
+            if budget.spend(OPERATIONS_OF_A_LOOK):
+                await current_engine().checkpoint()
         try:
             item = self._items.popleft()
         except IndexError:

@@ -45,7 +45,7 @@ class AsyncPurePath(_Flavour):
 
         def __init__(self, *args: StrPath, limiter: Limiter | None = None) -> None:
             super().__init__(*args)
-            self._limiter = checked_limiter(limiter)
+            self._limiter = limiter if limiter is None else checked_limiter(limiter)
 
     else:
 
@@ -53,7 +53,7 @@ class AsyncPurePath(_Flavour):
             cls, *args: StrPath, limiter: Limiter | None = None, **kwargs: Any
         ) -> Self:
             self = super().__new__(cls, *args)
-            self._limiter = checked_limiter(limiter)
+            self._limiter = limiter if limiter is None else checked_limiter(limiter)
             return self
 
         def __init__(
