@@ -30,7 +30,7 @@ def table(name: str) -> Iterator[str]:
         function = getattr(module, attribute)
         if not attribute.startswith("_") and inspect.iscoroutinefunction(function):
             doc = inspect.getdoc(function) or ""
-            signature = f"`{attribute}{inspect.signature(function)}`"
+            signature = f"`{attribute}{signature_of(function)}`"
             # Some of the standard library's docstrings begin with a signature.
             paragraphs = doc.split("\n\n")
             said = (p for p in paragraphs if not p.startswith(f"{attribute}("))
@@ -38,3 +38,12 @@ def table(name: str) -> Iterator[str]:
             when = "at once" if doc.endswith("raised at once.") else "when it is done"
             cells = (signature, summary, when)
             yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def signature_of(function: Any) -> str:
+    """Return the arguments of *function*, as far as the interpreter knows them."""
+    try:
+        return str(inspect.signature(function))
+    except ValueError:
+        # That of os.chmod, for one, has a default that cannot be written down.
+        return "(...)"
