@@ -193,7 +193,7 @@ class ScandirIterator(Generic[AnyStr]):
         if _type(found) is LinkEntry:
             return cast("DirEntry[AnyStr]", found)
         # A quarter less than to call the class.
-        entry: DirEntry[AnyStr] = _new(DirEntry)
+        entry = cast("DirEntry[AnyStr]", _new(DirEntry))
         entry._entry = found
         return entry
 
