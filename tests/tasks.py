@@ -31,7 +31,13 @@ import pytest
 def on_trio() -> bool:
     """Tell whether Trio runs the test."""
     trio = sys.modules.get("trio")
-    return trio is not None and trio.lowlevel.in_trio_task()
+    if trio is None:
+        return False
+    try:
+        trio.lowlevel.current_task()
+    except RuntimeError:
+        return False
+    return True
 
 
 class TaskCancelled(BaseException):

@@ -35,15 +35,19 @@ def runs_trio() -> bool:
 
 def _meet_trio() -> bool:
     global in_trio, trio_task, trio_token
+    if getattr(modules["trio"].__spec__, "_initializing", False):
+        # Somebody is about to import it: nothing runs in it yet.
+        return False
     try:
         from headrace.engine import _trio
     except ImportError:
         # Something else of that name, or a Trio that is older than what is supported.
         in_trio = _never
     else:
-        in_trio = _trio.in_trio
         trio_task = _trio.running_task
         trio_token = _trio.running_token
+        # Last, since other threads look at it first.
+        in_trio = _trio.in_trio
     return in_trio()
 
 

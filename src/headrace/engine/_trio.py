@@ -42,8 +42,10 @@ _stale: TrioToken | None = None
 
 def _forget() -> None:
     global _stale
-    if trio.lowlevel.in_trio_run():
+    try:
         _stale = trio.lowlevel.current_trio_token()
+    except RuntimeError:
+        pass  # It was forked outside of one.
 
 
 if hasattr(os, "register_at_fork"):
@@ -57,7 +59,10 @@ def running_token() -> TrioToken:
 
 def running_task() -> Task | None:
     """Return the task that runs in this thread; None in a callback between two."""
-    return trio.lowlevel.current_task() if trio.lowlevel.in_trio_task() else None
+    try:
+        return trio.lowlevel.current_task()
+    except RuntimeError:
+        return None
 
 
 class TrioSignal:
@@ -236,6 +241,7 @@ def _protect_functions(holder: object, module: str) -> None:
     for value in vars(holder).values():
         function = value.fget if isinstance(value, property) else value
         # Trio knows them by their code objects, of which it gives each a new one.
+        # (Before 0.29 it gave a new function, which would be of no use.)
         if isinstance(function, types.FunctionType) and function.__module__ == module:
             trio.lowlevel.enable_ki_protection(function)
 
