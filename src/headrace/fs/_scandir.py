@@ -48,7 +48,7 @@ ENTRIES_PER_LOOK: Final = 256
 
 
 _type: Final[Callable[[Any], object]] = type
-_new: Final[Callable[[type], Any]] = object.__new__
+_new: Final = cast("Callable[[type], Any]", object.__new__)
 
 
 class _Scan(Protocol[AnyStr]):
