@@ -592,6 +592,10 @@ class FileDescriptor(DescriptorJobs):
 
     def _refused(self, error: OSError) -> None:
         """Learn from an inline read that failed; the engine will make it again."""
+        if error.errno == errno.EBADF:
+            # Somebody closed it. Not again by the engine: what that opens for itself
+            # may get the number.
+            raise self._named(error)
         if error.errno in (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL):
             self._inline = False
             if error.errno == errno.EOPNOTSUPP:

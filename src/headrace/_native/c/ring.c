@@ -552,6 +552,19 @@ hr_ring_has_work(const hr_ring *ring)
             (HR_SQ_TASKRUN | HR_SQ_CQ_OVERFLOW)) != 0;
 }
 
+/* Have the event descriptor tell once more, after the loop's other work, that there may
+   be something left; not again before something has completed. */
+void
+hr_ring_nudge(hr_ring *ring)
+{
+    uint64_t one = 1;
+    if (!ring->nudged) {
+        ring->nudged = 1;
+        ssize_t n = write(ring->event_fd, &one, sizeof(one));
+        (void)n;    /* EAGAIN: it is readable as can be */
+    }
+}
+
 /* Make the event descriptor unreadable until the next completion. */
 void
 hr_ring_drain_event(hr_ring *ring)

@@ -55,6 +55,7 @@ typedef struct {
     unsigned limit;            /* most operations that the kernel has at a time */
     unsigned setup_flags;      /* IORING_SETUP_* that the kernel took */
     unsigned features;         /* IORING_FEAT_* */
+    char nudged;               /* see hr_ring_nudge */
     unsigned in_flight;        /* completions to come, those of cancellations too */
     unsigned queued;           /* operations that wait their turn */
     unsigned long submissions; /* io_uring_enter calls that submitted something */
@@ -92,6 +93,7 @@ int hr_ring_wait(hr_ring *ring, int64_t timeout_ns);
 hr_ring_op *hr_ring_next(hr_ring *ring);
 int hr_ring_ready(const hr_ring *ring);
 int hr_ring_has_work(const hr_ring *ring);
+void hr_ring_nudge(hr_ring *ring);
 void hr_ring_drain_event(hr_ring *ring);
 
 #endif

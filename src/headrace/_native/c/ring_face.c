@@ -567,10 +567,16 @@ collect(hr_ring_object *self)
 {
     hr_ring_job *first = NULL, **last = &first;
     hr_ring *ring = &self->ring;
+    /* The kernel may say that there is work when there is none any more: it adds the
+       work first and the flag then. So many calls in a row see to all that can be left,
+       if nothing completes by them. */
+    unsigned most_idle = ring->in_flight / 16 + 2, idle = 0;
     for (;;) {
         hr_ring_op *op;
         while ((op = hr_ring_next(ring)) != NULL) {
             hr_ring_job *operation = operation_of(op);
+            idle = 0;
+            ring->nudged = 0;
             if (operation_advance(operation, ring)) {
                 operation->after = NULL;
                 *last = operation;
@@ -584,6 +590,10 @@ collect(hr_ring_object *self)
         /* The kernel runs some twenty pieces of its work in a call, and tells of no more
            as long as some are left: on until there are none. */
         if (!hr_ring_has_work(ring)) {
+            return first;
+        }
+        if (idle++ > most_idle && !hr_ring_ready(ring)) {
+            hr_ring_nudge(ring);
             return first;
         }
         if (hr_ring_gather(ring) < 0 && !hr_ring_ready(ring)) {
