@@ -422,8 +422,8 @@ async def test_stream_of_writes_takes_fewer_and_fewer_hops(tmp_path: Path) -> No
         for _ in range(256):
             await file.write(piece)
         hops = (stats() - before).hops
-        # What is held is bounded; what is not held has been written.
-        assert path.stat().st_size >= 16 * 1024 * 1024 - STREAM_BUFFER_SIZE
+        # One buffer fills, and one may be on its way; all before them has arrived.
+        assert path.stat().st_size >= 16 * 1024 * 1024 - 2 * STREAM_BUFFER_SIZE
     # 16 MiB: two to eight pieces at first, then sixteen.
     assert hops <= 3 + 256 // 16
     assert path.stat().st_size == 16 * 1024 * 1024
@@ -434,4 +434,4 @@ async def test_buffer_of_a_chosen_size_keeps_it(tmp_path: Path) -> None:
     async with open_file(path, "wb", buffering=65536) as file:
         for _ in range(64):
             await file.write(b"x" * 32768)
-        assert path.stat().st_size >= 63 * 32768 - 65536
+        assert path.stat().st_size >= 64 * 32768 - 2 * 65536
