@@ -190,7 +190,7 @@ _NOT_BY_ITSELF = {Wanted.URING}
 def _candidates() -> list[tuple[Wanted, str]]:
     """Return the engines to be tried, best first, each with the reason for it."""
     wanted = settings().engine
-    why = source("engine")
+    why = "the default" if wanted is Wanted.AUTO else source("engine")
     found: list[tuple[Wanted, str]] = []
     for name, (_, obstacle) in _CHOICES.items():
         if wanted is Wanted.AUTO and name in _NOT_BY_ITSELF:
