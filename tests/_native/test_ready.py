@@ -243,7 +243,12 @@ def test_forgotten_operation_is_warned_of_by_name() -> None:
         gc.collect()
 
 
-def test_operation_in_a_cycle_is_collected() -> None:
+@pytest.mark.parametrize("frozen", [False, True])
+def test_operation_in_a_cycle_is_collected(frozen: bool) -> None:
+    if frozen:
+        # What is free and waits to be used again is frozen with all the rest.
+        finish(Waiting().read(1))
+        gc.freeze()
     reader = Waiting()
     operation = reader.read(1)
     operation.send(None)

@@ -97,7 +97,18 @@ async def test_read_that_would_wait_goes_to_the_engine(
     assert kernel.calls == 2
 
 
-@pytest.mark.parametrize("number", [errno.EIO, errno.EBADF, errno.EPERM])
+async def test_descriptor_that_somebody_closed_is_not_read_by_the_engine(
+    path: Path, kernel: Kernel
+) -> None:
+    """What the engine opens for itself may have got the number."""
+    kernel.answers = [errno.EBADF]
+    async with raw_file(path) as file:
+        with pytest.raises(OSError, match="Bad file descriptor") as caught:
+            await file.read(10)
+    assert (caught.value.errno, caught.value.filename) == (errno.EBADF, file.name)
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EPERM])
 async def test_odd_error_of_an_inline_read_is_left_to_the_engine(
     number: int, path: Path, kernel: Kernel
 ) -> None:

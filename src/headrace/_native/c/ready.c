@@ -366,6 +366,19 @@ awaited_iterator(PyObject *obj)
     return iterator;
 }
 
+/* Make sure that the collector sees what self refers to from now on: gc.freeze() may
+   have put it aside while it was free. */
+static inline void
+ready_renew(hr_ready *self)
+{
+#if HR_FREE_LIST
+    PyObject_GC_UnTrack(self);
+    PyObject_GC_Track(self);
+#else
+    (void)self;
+#endif
+}
+
 /* Begin: do the operation if that is possible at once. Returns the result; or NULL with
    an exception; or NULL without one, and then `inner` is to be driven. */
 static inline PyObject *
@@ -391,6 +404,7 @@ ready_begin(hr_ready *self)
             result = NULL;
             self->inner = awaited_iterator(call_method(
                 state->names[operation->wait_name], owner, first, second));
+            ready_renew(self);
         }
     }
     Py_DECREF(owner);
