@@ -10,7 +10,14 @@ import sys
 from collections.abc import Callable
 from time import monotonic, sleep
 
-from headrace.engine import Engine, Operation, budget, current_engine
+from headrace.engine import (
+    Engine,
+    Operation,
+    budget,
+    current_engine,
+    effect_begins,
+    operation_ended,
+)
 
 #: How often a synchronous close looks whether the write is over; and how long at most
 #: while the interpreter is being taken down, when threads may be gone.
@@ -34,6 +41,11 @@ class WriteBehind:
         self._job = job
         self.data = data
         self.give_back = give_back
+        # The interpreter's exit waits for it.
+        effect_begins(job)
+        if job.completed:
+            # It may be so quick that it was taken off before it was put on.
+            operation_ended(job)
 
     async def wait(self, poll: Callable[[Operation], object]) -> None:
         """Wait until it is over; by *poll* where its event loop is another one.
@@ -66,6 +78,7 @@ class WriteBehind:
 
     def outcome(self) -> tuple[int, OSError | None]:
         """Return how many bytes were written, and the error that ended it, if any."""
+        operation_ended(self._job)
         if not self._job.completed:
             return 0, None
         done: tuple[int, OSError | None] = self._job.outcome()

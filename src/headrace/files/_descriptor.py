@@ -27,9 +27,7 @@ from headrace.engine import (
     Status,
     budget,
     current_engine,
-    effect_begins,
     limits,
-    operation_ended,
 )
 from headrace.files import _calls
 from headrace.files._behind import WriteBehind
@@ -325,10 +323,6 @@ class FileDescriptor(DescriptorJobs):
         job = engine.submit(
             self._job(_calls.write_all), self._fd, data, self._position, keep=self
         )
-        effect_begins(job)
-        if job.completed:
-            # It may be so quick that it was taken off before it was put on.
-            operation_ended(job)
         self._behind = WriteBehind(engine, job, data, give_back)
         self._late = job
 
