@@ -223,6 +223,40 @@ def test_large_read_that_fails_says_so(pool: Pool, tmp_path: Path) -> None:
     assert call.errno == errno.EISDIR
 
 
+@pytest.mark.parametrize("offset", [0, 5, -1])
+@pytest.mark.parametrize("count", [0, 1, 64, 65, 1000])
+def test_pieces_are_written_in_order(
+    pool: Pool, path: Path, count: int, offset: int
+) -> None:
+    pieces = tuple(bytes([n % 256]) * (n * 37 % 900) for n in range(count))
+    path.write_bytes(b"")
+    with path.open("r+b", buffering=0) as file:
+        vector = Call.vector(pieces)
+        call = pool(Call.WRITE_VECTOR, fd=file.fileno(), buffer=vector, offset=offset)
+    whole = b"".join(pieces)
+    assert (call.errno, call.count) == (0, len(whole))
+    assert path.read_bytes() == (bytes(max(offset, 0)) + whole if whole else b"")
+
+
+def test_pieces_that_do_not_fit_are_counted(pool: Pool, path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    pieces = (b"a" * 700,) * 3
+    with path.open("wb", buffering=0) as file:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+        try:
+            vector = Call.vector(pieces)
+            call = pool(Call.WRITE_VECTOR, fd=file.fileno(), buffer=vector, offset=0)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (call.errno, call.count) == (errno.EFBIG, 1000)
+
+
+@pytest.mark.parametrize("wrong", [[b"list"], (b"a", "b"), (bytearray(b"a"),)])
+def test_only_bytes_are_pieces(wrong: Any) -> None:
+    with pytest.raises(TypeError):
+        Call.vector(wrong)
+
+
 @pytest.mark.parametrize("offset", [3, -1])
 @pytest.mark.parametrize("kind", ["WRITE_ALL", "WRITE_SYNC"])
 def test_writes(pool: Pool, path: Path, fd: int, kind: str, offset: int) -> None:

@@ -41,6 +41,11 @@ class Disk:
             return done, OSError(self.errors.pop(0), "by the test")
         return self._write(fd, data, offset)
 
+    def write_pieces(
+        self, fd: int, pieces: tuple[bytes, ...], offset: int
+    ) -> tuple[int, OSError | None]:
+        return self(fd, b"".join(pieces), offset)
+
 
 @pytest.fixture
 def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
@@ -48,6 +53,7 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
     made = Disk()
     monkeypatch.setattr(FileDescriptor, "writes_behind", True)
     monkeypatch.setattr(_calls, "write_all", made)
+    monkeypatch.setattr(_calls, "write_pieces", made.write_pieces)
     yield made
     made.may_go_on.set()
 

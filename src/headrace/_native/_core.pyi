@@ -114,6 +114,7 @@ class Call:
     WRITE_ALL: ClassVar[int]
     WRITE_CLOSE: ClassVar[int]
     WRITE_SYNC: ClassVar[int]
+    WRITE_VECTOR: ClassVar[int]
     WRITE_FILE: ClassVar[int]
     OPEN: ClassVar[int]
     CLOSE: ClassVar[int]
@@ -144,6 +145,8 @@ class Call:
     def errno(self) -> int: ...
     @property
     def count(self) -> int: ...
+    @staticmethod
+    def vector(pieces: tuple[bytes, ...], /) -> bytes: ...
     def start(
         self,
         workers: CallWorkers,

@@ -26,20 +26,21 @@ _LAST_WAIT_S = 5.0
 
 
 class WriteBehind:
-    """One job that writes *data*, and who takes what it leaves."""
+    """One job that writes *pieces*, and who takes what it leaves."""
 
-    __slots__ = ("_engine", "_job", "data", "give_back")
+    __slots__ = ("_engine", "_job", "give_back", "pieces", "size")
 
     def __init__(
         self,
         engine: Engine,
         job: Operation,
-        data: bytes,
+        pieces: tuple[bytes, ...],
         give_back: Callable[[bytes], object],
     ) -> None:
         self._engine = engine
         self._job = job
-        self.data = data
+        self.pieces = pieces
+        self.size = sum(map(len, pieces))
         self.give_back = give_back
         # The interpreter's exit waits for it.
         effect_begins(job)
@@ -75,6 +76,10 @@ class WriteBehind:
                 sleep(_LOOK_S)
             if sys.is_finalizing() and monotonic() > give_up:
                 return
+
+    def rest(self, count: int) -> bytes:
+        """Return all but the first *count* bytes."""
+        return b"".join(self.pieces)[count:]
 
     def outcome(self) -> tuple[int, OSError | None]:
         """Return how many bytes were written, and the error that ended it, if any."""

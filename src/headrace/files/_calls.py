@@ -12,6 +12,7 @@ import select
 import stat
 from typing import Any
 
+from headrace._native import Call
 from headrace._typing import ReadableBuffer, WriteableBuffer
 from headrace.engine._described import (
     Answer,
@@ -143,6 +144,13 @@ def write_all(fd: int, data: ReadableBuffer, offset: int) -> tuple[int, OSError 
     return done, None
 
 
+def write_pieces(
+    fd: int, pieces: tuple[bytes, ...], offset: int
+) -> tuple[int, OSError | None]:
+    """Write all of *pieces*, one behind the other; see `write_all`."""
+    return write_all(fd, b"".join(pieces), offset)
+
+
 def write_while_ready(fd: int, data: ReadableBuffer) -> tuple[int, OSError | None]:
     """Write to a pipe, terminal or socket as long as it takes without blocking.
 
@@ -203,6 +211,14 @@ def _write_all(fd: int, data: ReadableBuffer, offset: int) -> tuple[Request, Any
     return Request("WRITE_ALL", fd, buffer=data, offset=offset), ()
 
 
+def _write_pieces(
+    fd: int, pieces: tuple[bytes, ...], offset: int
+) -> tuple[Request, Any]:
+    # The thread is given their addresses; what `_written` gets keeps them alive.
+    vector = Call.vector(pieces)
+    return Request("WRITE_VECTOR", fd, buffer=vector, offset=offset), pieces
+
+
 def _written(answer: Answer, _: Any) -> tuple[int, OSError | None]:
     return answer.count, error_of(answer)
 
@@ -222,4 +238,5 @@ natively(read_once, _read_once, read_bytes)
 natively(read_up_to, _read_up_to, read_bytes)
 natively(read_to_end, _read_to_end, read_bytes)
 natively(write_all, _write_all, _written)
+natively(write_pieces, _write_pieces, _written)
 natively(write_and_close, _write_and_close, _closed)

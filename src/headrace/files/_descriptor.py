@@ -207,7 +207,7 @@ class FileDescriptor(DescriptorJobs):
     def try_tell(self) -> int | Wait:
         """Return the position if that is possible without waiting; or WAIT."""
         if self._behind is not None and self._position >= 0:
-            return self._position + len(self._behind.data)
+            return self._position + self._behind.size
         if self._late is not None or self._owed:
             return WAIT
         if self._position >= 0:
@@ -304,26 +304,26 @@ class FileDescriptor(DescriptorJobs):
         return plain and current_engine().overlaps
 
     async def store_behind(
-        self, data: bytes, give_back: Callable[[bytes], object]
+        self, pieces: tuple[bytes, ...], give_back: Callable[[bytes], object]
     ) -> None:
-        """Begin to write all of *data* at the position; does not wait for the end.
+        """Begin to write all of *pieces* at the position; does not wait for the end.
 
         Waits for the write before this one.
 
         Args:
-            data: What to write.
+            pieces: What to write, one behind the other.
             give_back: Given what did not reach the file, before the error is raised
                 by the next operation.
 
         Raises:
-            OSError: Of the write before this one; nothing of *data* is written then.
+            OSError: Of the write before this one; nothing of *pieces* is written then.
         """
         await self.settle()
         engine = current_engine()
         job = engine.submit(
-            self._job(_calls.write_all), self._fd, data, self._position, keep=self
+            self._job(_calls.write_pieces), self._fd, pieces, self._position, keep=self
         )
-        self._behind = WriteBehind(engine, job, data, give_back)
+        self._behind = WriteBehind(engine, job, pieces, give_back)
         self._late = job
 
     async def _settle_behind(self, behind: WriteBehind) -> None:
@@ -342,8 +342,8 @@ class FileDescriptor(DescriptorJobs):
         except BaseException as failure:  # noqa: BLE001 - raised below, if anything
             error = failure
         self._moved(count)
-        if count < len(behind.data):
-            behind.give_back(behind.data[count:])
+        if count < behind.size:
+            behind.give_back(behind.rest(count))
         if error is not None:
             raise self._named(error) if isinstance(error, OSError) else error
 

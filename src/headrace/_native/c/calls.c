@@ -14,6 +14,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 
 /* -- Types -------------------------------------------------------------------- */
 
@@ -466,7 +467,39 @@ static PyGetSetDef call_attributes[] = {
     {NULL},
 };
 
+PyDoc_STRVAR(vector_doc, "vector(pieces, /)\n--\n\n"
+                         "Return what WRITE_VECTOR is given for a tuple of bytes, which "
+                         "has to live as long as the call.");
+
+static PyObject *
+call_vector(PyObject *Py_UNUSED(self), PyObject *pieces)
+{
+    if (!PyTuple_CheckExact(pieces)) {
+        PyErr_SetString(PyExc_TypeError, "vector() argument must be a tuple");
+        return NULL;
+    }
+    Py_ssize_t count = PyTuple_GET_SIZE(pieces);
+    PyObject *result =
+        PyBytes_FromStringAndSize(NULL, count * (Py_ssize_t)sizeof(struct iovec));
+    if (result == NULL) {
+        return NULL;
+    }
+    char *place = PyBytes_AS_STRING(result);
+    for (Py_ssize_t i = 0; i < count; i++, place += sizeof(struct iovec)) {
+        PyObject *piece = PyTuple_GET_ITEM(pieces, i);
+        if (!PyBytes_CheckExact(piece)) {
+            PyErr_SetString(PyExc_TypeError, "vector() takes bytes objects only");
+            Py_DECREF(result);
+            return NULL;
+        }
+        struct iovec one = {PyBytes_AS_STRING(piece), (size_t)PyBytes_GET_SIZE(piece)};
+        memcpy(place, &one, sizeof(one));
+    }
+    return result;
+}
+
 static PyMethodDef call_methods[] = {
+    {"vector", call_vector, METH_O | METH_STATIC, vector_doc},
     {"start", (PyCFunction)(void (*)(void))call_start, METH_FASTCALL, start_doc},
     {"withdraw", (PyCFunction)call_withdraw, METH_NOARGS, withdraw_doc},
     {"abandon", (PyCFunction)call_abandon, METH_NOARGS, abandon_doc},
@@ -744,6 +777,7 @@ static const struct {
     {"READ_TO_END", HR_READ_TO_END}, {"READ_FILE", HR_READ_FILE},
     {"WRITE_ALL", HR_WRITE_ALL},   {"WRITE_CLOSE", HR_WRITE_CLOSE},
     {"WRITE_SYNC", HR_WRITE_SYNC}, {"WRITE_FILE", HR_WRITE_FILE},
+    {"WRITE_VECTOR", HR_WRITE_VECTOR},
     {"OPEN", HR_OPEN},             {"CLOSE", HR_CLOSE},
     {"FSYNC", HR_FSYNC},           {"FDATASYNC", HR_FDATASYNC},
     {"FTRUNCATE", HR_FTRUNCATE},   {"STAT", HR_STAT},

@@ -22,6 +22,7 @@ typedef enum {
     HR_WRITE_ALL,      /* fd, buf, size, offset: write all of buf */
     HR_WRITE_CLOSE,    /* the same, then close fd whatever happened */
     HR_WRITE_SYNC,     /* the same, then fsync(2), or fdatasync(2) if flags is 1 */
+    HR_WRITE_VECTOR,   /* fd, buf: an array of struct iovec; size: its bytes; offset */
     HR_WRITE_FILE,     /* path, flags, mode, buf, size: open, write all, close */
     HR_OPEN,           /* path, flags, mode: open and fstat(2) */
     HR_CLOSE,          /* fd */
