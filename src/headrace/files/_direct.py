@@ -285,6 +285,11 @@ class DirectFileIO(AsyncFileIO):
             return cast("T", await self._read(-1, args[1]))
         return await super()._run(call, *args, **how)
 
+    @property
+    def writes_behind(self) -> bool:
+        """Never: the pieces of a buffer are not aligned."""
+        return False
+
     def _job(self, call: Callable[..., T]) -> Callable[..., T]:
         aligned: Any
         if call is _calls.write_all:
