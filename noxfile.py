@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 import nox
@@ -35,9 +36,10 @@ def install(session: nox.Session, *groups: str) -> None:
 
 @nox.session(python=PYTHONS)
 def test(session: nox.Session) -> None:
-    """Run the tests; arguments after -- go to pytest."""
+    """Run the tests; what stands after --, and in ARGS, goes to pytest."""
     install(session, "test")
-    session.run("python", "-m", "pytest", *session.posargs)
+    arguments = [*session.posargs, *shlex.split(os.environ.get("ARGS", ""))]
+    session.run("python", "-m", "pytest", *arguments)
 
 
 @nox.session

@@ -288,8 +288,11 @@ async def test_abandoned_read_lets_the_task_go_and_holds_its_buffers(
 
 @pytest.mark.asyncio_only("under Trio, the result is returned; see test_trio.py")
 async def test_job_to_be_finished_holds_the_task_until_it_is(pipe: list[int]) -> None:
-    job = natively(_calls.read_once, pipe[0], 5, -1, on_cancel="finish")
-    task = await begun(job)
+    engine = current_engine()
+    job = engine.submit(_calls.read_once, pipe[0], 5, -1)
+    while not job.begun:  # type: ignore[attr-defined]
+        await tasks.sleep(0)
+    task = await begun(engine.outcome(job, "finish"))
     for _ in range(2):
         await turns()
         task.cancel()
