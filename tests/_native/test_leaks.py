@@ -111,16 +111,18 @@ def test_nothing_is_kept(use: Callable[[Path], Any], tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("a line\nand another, longer one\n" * 20)
 
-    async def main() -> tuple[int, int]:
-        for _ in range(ROUNDS):
-            await use(path)
-        gc.collect()
+    async def rounds() -> tuple[int, int]:
         before = total_references(), descriptors()
         for _ in range(ROUNDS):
             await use(path)
         gc.collect()
         after = total_references(), descriptors()
         return after[0] - before[0], after[1] - before[1]
+
+    async def main() -> tuple[int, int]:
+        await rounds()
+        # Something else may fill a cache meanwhile; what leaks does so each time.
+        return min([await rounds() for _ in range(3)])
 
     references, files = AsyncioHost().run(main)
     assert files == 0
