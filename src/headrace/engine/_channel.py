@@ -87,7 +87,11 @@ class Channel:
         self.closed = True
         if any(source.in_flight for source in self._sources):
             # A bare thread: this may run in a collection, inside any lock of Python's.
-            _thread.start_new_thread(self._drain, ())
+            try:
+                _thread.start_new_thread(self._drain, ())
+            except RuntimeError:
+                # None is to be had at the interpreter's end, which takes it all back.
+                pass
         else:
             self._finish()
 
