@@ -126,9 +126,10 @@ typedef struct {
     char room[4096];           /* PATH_MAX of Linux: a relative path made absolute */
 } hr_path;
 
-/* Fill path from a str or bytes. Returns 0, and it is to be cleared then; 1 if Python
-   has to look at what was given; or -1 with an exception. */
-int hr_path_set(hr_path *path, PyObject *given);
+/* Fill path from a str or bytes. Returns whether that was done, and it is to be cleared
+   then. Else *answer is what the caller is to return: -EAGAIN, upon which Python looks
+   at what was given; or NULL with an exception. */
+int hr_path_set(hr_path *path, PyObject *given, PyObject **answer);
 
 static inline void
 hr_path_clear(hr_path *path)

@@ -224,9 +224,9 @@ face_read_file(PyObject *module, PyObject *const *args, Py_ssize_t count)
         return NULL;
     }
     hr_path path;
-    int unfit = hr_path_set(&path, args[0]);
-    if (unfit != 0) {
-        return unfit < 0 ? NULL : PyLong_FromLong(-EAGAIN);
+    PyObject *answer;
+    if (!hr_path_set(&path, args[0], &answer)) {
+        return answer;
     }
     hr_status status = {0};
     int fd = hr_inline_open_regular(path.name, resolve, &status);
@@ -269,9 +269,9 @@ face_status_cached(PyObject *module, PyObject *const *args, Py_ssize_t count)
         return NULL;
     }
     hr_path path;
-    int unfit = hr_path_set(&path, args[0]);
-    if (unfit != 0) {
-        return unfit < 0 ? NULL : PyLong_FromLong(-EAGAIN);
+    PyObject *answer;
+    if (!hr_path_set(&path, args[0], &answer)) {
+        return answer;
     }
     int fd = hr_inline_open_cached(path.name, flags, resolve);
     hr_path_clear(&path);

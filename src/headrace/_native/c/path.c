@@ -4,6 +4,7 @@
 
 #include "core.h"
 
+#include <errno.h>
 #include <string.h>
 
 /* Point name at the characters of a str or bytes. Returns 0; 1 if it is neither, or has
@@ -41,7 +42,7 @@ set_name(hr_path *path, PyObject *given)
 }
 
 int
-hr_path_set(hr_path *path, PyObject *given)
+hr_path_set(hr_path *path, PyObject *given, PyObject **answer)
 {
     path->owner = NULL;
     int unfit = set_name(path, given);
@@ -51,6 +52,7 @@ hr_path_set(hr_path *path, PyObject *given)
     }
     if (unfit != 0) {
         hr_path_clear(path);
+        *answer = unfit < 0 ? NULL : PyLong_FromLong(-EAGAIN);
     }
-    return unfit;
+    return unfit == 0;
 }

@@ -154,9 +154,9 @@ raw_open_cached(PyObject *type, PyObject *const *args, Py_ssize_t count)
         return NULL;
     }
     hr_path path;
-    int unfit = hr_path_set(&path, given);
-    if (unfit != 0) {
-        return unfit < 0 ? NULL : PyLong_FromLong(-EAGAIN);
+    PyObject *answer;
+    if (!hr_path_set(&path, given, &answer)) {
+        return answer;
     }
     hr_status status = {0};
     int fd = hr_inline_open_regular(path.name, resolve, &status);
