@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import gc
 import os
@@ -23,6 +24,7 @@ from headrace import open as open_file
 from headrace._errors import os_error
 from headrace._stats import stats
 from headrace._typing import WAIT
+from headrace.engine import budget
 from headrace.files import _calls
 from tests import tasks
 from tests.fakes import (
@@ -563,6 +565,20 @@ async def test_facts_are_those_of_the_raw_file(path: Path) -> None:
             await file.isatty(),
         ] == [True, True, True, False]
         await file.close()
+
+
+@pytest.mark.asyncio_only("under Trio, each call is a checkpoint: test_trio.py")
+async def test_seek_lets_others_run_when_the_budget_is_spent(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turned: list[int] = []
+    async with open_file(path, "rb") as file:
+        await file.read(1)
+        file.raw._credit = 0
+        monkeypatch.setattr(budget, "spend", lambda operations=1: True)
+        asyncio.get_running_loop().call_soon(turned.append, 1)
+        assert await file.seek(5) == 5
+    assert turned
 
 
 async def test_pipe_cannot_be_sought_in() -> None:

@@ -8,16 +8,21 @@
 
 /* -- Moving ----------------------------------------------------------------- */
 
+/* Tell whether nothing but the position is to be changed by a move. */
+static inline int
+may_move(const hr_buffer *self)
+{
+    return (self->limit >= 0 || self->lines_end >= 0) && self->room < 0 &&
+           self->held == 0 && self->core_raw != NULL && hr_raw_in_order(self->core_raw);
+}
+
 /* Move the position to an offset from the beginning, if no more than that is to be
    done. Returns the position, or WAIT. */
 static PyObject *
 buffer_seek_now(hr_state *state, PyObject *owner, PyObject *first, PyObject *second)
 {
     hr_buffer *self = (hr_buffer *)owner;
-    hr_raw *raw = self->core_raw;
-    if ((self->limit < 0 && self->lines_end < 0) || self->room >= 0 || self->held != 0 ||
-        raw == NULL || raw->credit <= 0 || !hr_raw_in_order(raw) ||
-        !PyLong_CheckExact(first) || second != state->zero) {
+    if (!may_move(self) || !PyLong_CheckExact(first) || second != state->zero) {
         return Py_NewRef(state->wait);
     }
     long long offset = PyLong_AsLongLong(first);
@@ -25,7 +30,15 @@ buffer_seek_now(hr_state *state, PyObject *owner, PyObject *first, PyObject *sec
         PyErr_Clear();
         return Py_NewRef(state->wait);
     }
-    raw->credit--;
+    int allowed = hr_raw_spend(self->core_raw, 1);
+    if (allowed <= 0) {
+        return allowed < 0 ? NULL : Py_NewRef(state->wait);
+    }
+    /* Somebody may have used the file meanwhile. */
+    if (!may_move(self)) {
+        return Py_NewRef(state->wait);
+    }
+    hr_raw *raw = self->core_raw;
     Py_ssize_t have = PyBytes_GET_SIZE(self->data);
     long long inside = offset - (raw->position - have);
     if (have > 0 && 0 <= inside && inside <= have) {

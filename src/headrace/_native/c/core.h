@@ -167,6 +167,11 @@ typedef struct {
     PyObject *in_flight;       /* jobs that use fd, or None */
 } hr_raw;
 
+/* Tell whether count inline operations may be done: 1, 0, or -1 with an exception.
+   Spends the file's credit, and asks the budget when it is used up: the file may then
+   have been used meanwhile. */
+int hr_raw_spend(hr_raw *self, int count);
+
 /* Close the file if that cannot wait: it was only read, nothing is under way, and on a
    local file system. Returns 1 if it is closed now, 0 if not, -1 with an exception. */
 int hr_raw_close(hr_raw *self);

@@ -188,6 +188,27 @@ raw_open_cached(PyObject *type, PyObject *const *args, Py_ssize_t count)
 }
 
 int
+hr_raw_spend(hr_raw *self, int count)
+{
+    if (HR_LIKELY(self->credit >= count)) {
+        self->credit -= count;
+        return 1;
+    }
+    /* Used up, so that it is the budget that is asked. */
+    self->credit = 0;
+    PyObject *name = self->state->names[HR_NAME_MAY_READ];
+    Py_INCREF(self);
+    PyObject *answer = PyObject_CallMethodNoArgs((PyObject *)self, name);
+    Py_DECREF(self);
+    if (answer == NULL) {
+        return -1;
+    }
+    int yes = PyObject_IsTrue(answer);
+    Py_DECREF(answer);
+    return yes;
+}
+
+int
 hr_raw_close(hr_raw *self)
 {
     if (self->closed || !self->closes || !self->closefd || self->can_write ||

@@ -29,7 +29,7 @@ is_held(hr_buffer *self)
 }
 
 /* Tell whether count inline reads of size bytes may be made: 1, 0, or -1 with an
-   exception. Spends the file's credit, and asks the budget when it is used up. */
+   exception. */
 static int
 may_read(hr_buffer *self, Py_ssize_t size, int count)
 {
@@ -42,22 +42,9 @@ may_read(hr_buffer *self, Py_ssize_t size, int count)
     if (held != 0) {
         return held < 0 ? -1 : 0;
     }
-    if (raw->credit >= count) {
-        raw->credit -= count;
-        return 1;
-    }
-    /* Used up, so that it is the budget that is asked. */
-    raw->credit = 0;
-    PyObject *owner = Py_NewRef(raw);
-    PyObject *answer = PyObject_CallMethodNoArgs(owner, self->state->names[HR_NAME_MAY_READ]);
-    Py_DECREF(owner);
-    if (answer == NULL) {
-        return -1;
-    }
-    int yes = PyObject_IsTrue(answer);
-    Py_DECREF(answer);
+    int allowed = hr_raw_spend(raw, count);
     /* Somebody may have used the file meanwhile. */
-    return yes > 0 ? self->core_raw == raw && hr_raw_in_order(raw) : yes;
+    return allowed > 0 ? self->core_raw == raw && hr_raw_in_order(raw) : allowed;
 }
 
 /* Return a bytes object that begins with what the buffer has left and goes on with up
