@@ -2,6 +2,7 @@
 
 import sys as _sys
 import typing as _typing
+from os import _exit as _exit  # Public, whatever its name says.
 
 from headrace import ospath as _ospath
 from headrace.fs._os_names import *  # noqa: F403 - a door: the names are chosen there

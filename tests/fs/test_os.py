@@ -73,7 +73,15 @@ CALLS: list[tuple[str, str, tuple[Any, ...], dict[str, Any]]] = [
     ("close", "bad-descriptor", (99_999,), {}),
     ("dup", "bad-descriptor", (99_999,), {}),
     ("fstat", "bad-descriptor", (99_999,), {}),
+    # Of these, the lower 32 bits are those of a descriptor that is open.
+    ("close", "no-int-of-c", (1 << 32,), {}),
+    ("fstat", "no-int-of-c", (1 << 32,), {}),
+    ("fsync", "no-int-of-c", (1 << 32,), {}),
+    ("ftruncate", "no-int-of-c", (1 << 32, 1), {}),
+    ("stat", "no-int-of-c", (1 << 32,), {}),
     ("fsync", "bad-descriptor", (99_999,), {}),
+    ("fsync", "negative", (-1,), {}),
+    ("fdatasync", "negative", (-1,), {}),
     ("getcwdb", "plain", (), {}),
     ("getxattr", "missing", ("missing", "user.x"), {}),
     ("getcwd", "plain", (), {}),
@@ -91,6 +99,7 @@ CALLS: list[tuple[str, str, tuple[Any, ...], dict[str, Any]]] = [
     ("lchown", "missing", ("missing", -1, -1), {}),
     ("lstat", "link", ("link",), {}),
     ("lstat", "missing", ("missing",), {}),
+    ("lstat", "empty", ("",), {}),
     ("makedirs", "deep", ("x/y/z",), {}),
     ("makedirs", "there", ("a/b",), {}),
     ("makedirs", "exist-ok", ("a/b",), {"exist_ok": True}),
@@ -137,6 +146,8 @@ CALLS: list[tuple[str, str, tuple[Any, ...], dict[str, Any]]] = [
     ("stat", "link", ("dangling",), {"follow_symlinks": False}),
     ("stat", "missing", ("missing",), {}),
     ("stat", "below-file", ("file/x",), {}),
+    ("stat", "empty", ("",), {}),
+    ("stat", "empty-bytes", (b"",), {}),
     ("stat", "bad-descriptor", (99_999,), {}),
     ("stat", "type", (None,), {}),
     ("statvfs", "folder", (".",), {}),
@@ -252,7 +263,7 @@ def test_name_that_touches_no_file_is_that_of_os(name: str) -> None:
     assert getattr(headrace.os, name) is getattr(os, name)
 
 
-PUBLIC = sorted(name for name in vars(os) if not name.startswith("_"))
+PUBLIC = sorted({*os.__all__, *(n for n in vars(os) if not n.startswith("_"))})
 FUNCTIONS = [
     name
     for name in PUBLIC
@@ -271,6 +282,7 @@ PLAIN = [
     "WIFSTOPPED",
     "WSTOPSIG",
     "WTERMSIG",
+    "_exit",
     "abort",
     "confstr",
     "cpu_count",
@@ -401,6 +413,7 @@ def test_left_out_name_says_why() -> None:
 def test_nothing_else_is_in_the_door() -> None:
     own = {name for name in vars(headrace.os) if not name.startswith("_")}
     assert own - set(PUBLIC) == {"wrap"}
+    assert headrace.os._exit is os._exit
 
 
 def test_sets_of_abilities_know_the_twins() -> None:

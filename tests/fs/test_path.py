@@ -45,6 +45,8 @@ PATHS: list[Any] = [
     "empty",
     "missing",
     "file/x",
+    "",
+    b"",
     "/",
     "nu\0ll",
     99_999,

@@ -144,18 +144,32 @@ def _is_int(value: Any) -> bool:
     return type(value) is int
 
 
+def _is_fd(value: Any) -> bool:
+    # What is too large for a C int is an error of the function; cut off, it would be
+    # another descriptor.
+    return type(value) is int and -1 << 31 <= value < 1 << 31
+
+
 # -- Functions of `os` --------------------------------------------------------
 
 
 def _on_fd(kind: str) -> Encode:
     def encode(fd: int) -> tuple[Request, Any] | None:
-        return (Request(kind, fd), ()) if _is_int(fd) else None
+        return (Request(kind, fd), ()) if _is_fd(fd) else None
+
+    return encode
+
+
+def _on_file(kind: str) -> Encode:
+    def encode(fd: int) -> tuple[Request, Any] | None:
+        # What is no descriptor is an error of another kind here: ValueError.
+        return (Request(kind, fd), ()) if _is_fd(fd) and fd >= 0 else None
 
     return encode
 
 
 def _truncate(fd: int, length: int) -> tuple[Request, Any] | None:
-    if not _is_int(fd) or not _is_int(length) or not 0 <= length < 1 << 63:
+    if not _is_fd(fd) or not _is_int(length) or not 0 <= length < 1 << 63:
         return None
     sys.audit("os.truncate", fd, length)
     return Request("FTRUNCATE", fd, offset=length), ()
@@ -167,7 +181,9 @@ _AT_SYMLINK_NOFOLLOW = 0x100
 
 def _stat(path: Any, *, follow_symlinks: bool = True) -> tuple[Request, Any] | None:
     if _is_int(path):
-        return (Request("FSTAT", path), (path,)) if follow_symlinks else None
+        if not follow_symlinks or not _is_fd(path):
+            return None
+        return Request("FSTAT", path), (path,)
     path = _fspath(path)
     name = path_name(path)
     if name is None:
@@ -234,8 +250,8 @@ def _on_two_paths(kind: str, event: str, *directories: int) -> Encode:
 
 if sys.platform == "linux":
     natively(os.close, _on_fd("CLOSE"), check)
-    natively(os.fsync, _on_fd("FSYNC"), check)
-    natively(os.fdatasync, _on_fd("FDATASYNC"), check)
+    natively(os.fsync, _on_file("FSYNC"), check)
+    natively(os.fdatasync, _on_file("FDATASYNC"), check)
     natively(os.ftruncate, _truncate, check)
     natively(os.fstat, _on_fd("FSTAT"), _stat_result)
     natively(os.stat, _stat, _stat_result)

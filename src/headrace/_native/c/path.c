@@ -7,8 +7,8 @@
 #include <errno.h>
 #include <string.h>
 
-/* Point name at the characters of a str or bytes. Returns 0; 1 if it is neither, or has
-   a NUL inside, or cannot be encoded; or -1 with an exception. */
+/* Point name at the characters of a str or bytes. Returns 0; 1 if it is neither, or is
+   empty, or has a NUL inside, or cannot be encoded; or -1 with an exception. */
 static int
 set_name(hr_path *path, PyObject *given)
 {
@@ -46,7 +46,11 @@ hr_path_set(hr_path *path, PyObject *given, PyObject **answer)
 {
     path->owner = NULL;
     int unfit = set_name(path, given);
-    if (unfit == 0 && path->name[0] != '/') {
+    if (unfit == 0 && path->name[0] == '\0') {
+        /* The kernel has no file of no name; made absolute it would be the directory. */
+        unfit = 1;
+    }
+    else if (unfit == 0 && path->name[0] != '/') {
         unfit = hr_inline_absolute(path->name, path->room, sizeof(path->room)) < 0;
         path->name = path->room;
     }

@@ -172,7 +172,8 @@ def absolute(path: str | bytes) -> bytes | None:
         name = path.encode(_ENCODING, _ENCODE_ERRORS) if isinstance(path, str) else path
     except UnicodeEncodeError:
         return None
-    if b"\0" in name:
+    # The kernel has no file of no name; made absolute it would be the directory.
+    if not name or b"\0" in name:
         return None
     if name.startswith(b"/"):
         return name
