@@ -19,6 +19,7 @@ import pytest
 
 import headrace
 from headrace import _settings
+from tests import tasks
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
@@ -40,7 +41,7 @@ def run(*command: object) -> None:
         pytest.skip(f"{' '.join(words)}: {done.stderr.strip()}")
 
 
-@pytest.fixture(scope="module", params=[*IMAGES, "tmpfs", "overlay"])
+@pytest.fixture(scope="module", params=[*IMAGES, "tmpfs", "overlay", "fuse"])
 def mounted(request: pytest.FixtureRequest) -> Iterator[Path]:
     """Mount a new file system; gives the folder it is on."""
     name: str = request.param
@@ -56,6 +57,9 @@ def mounted(request: pytest.FixtureRequest) -> Iterator[Path]:
             run("mount", "-o", "loop", image, folder)
         elif name == "tmpfs":
             run("mount", "-t", "tmpfs", "none", folder)
+        elif name == "fuse":
+            (base / "behind").mkdir()
+            run("bindfs", base / "behind", folder)
         else:
             layers = {layer: base / layer for layer in ("lower", "upper", "work")}
             for layer in layers.values():
@@ -85,6 +89,20 @@ def engine(
 
 def make_cold(file: Any) -> None:
     os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def test_is_the_file_system_it_says(
+    mounted: Path, request: pytest.FixtureRequest
+) -> None:
+    name = request.node.callspec.params["mounted"]
+    shown = subprocess.run(
+        ["stat", "--file-system", "--format=%T", mounted],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    words = {"ext4": "ext2/ext3", "overlay": "overlayfs", "fuse": "fuseblk"}
+    assert shown == words.get(name, name)
 
 
 async def test_round_trip(mounted: Path, engine: str) -> None:
@@ -127,6 +145,40 @@ async def test_text_and_whole_files(mounted: Path, engine: str) -> None:
         assert [line async for line in file] == lines
     await headrace.append_bytes(path, b"more")
     assert (await headrace.read_text(path, encoding="utf-8")).endswith("\nmore")
+
+
+async def test_trees_and_temporary_files(mounted: Path, engine: str) -> None:
+    folder = mounted / f"tree-{engine}"
+    (folder / "a" / "b").mkdir(parents=True)
+    (folder / "a" / "file").write_bytes(b"x" * 100_000)
+    (folder / "a" / "link").symlink_to("file")
+    copy = mounted / f"copy-{engine}"
+    await headrace.shutil.copytree(folder, copy, symlinks=True)
+    walked = [entry async for entry in headrace.os.walk(copy)]
+    assert [top for top, _, _ in walked] == [str(copy / x) for x in ("", "a", "a/b")]
+    assert sorted(walked[1][2]) == ["file", "link"]
+    assert (copy / "a" / "link").read_bytes() == b"x" * 100_000
+    assert await headrace.os.path.getsize(copy / "a" / "file") == 100_000
+    async with headrace.tempfile.NamedTemporaryFile(dir=copy) as file:
+        await file.write(b"data")
+        await file.flush()
+        assert Path(file.name).read_bytes() == b"data"
+    assert sorted(os.listdir(copy)) == ["a"]
+    for tree in (folder, copy):
+        await headrace.shutil.rmtree(tree)
+        assert not tree.exists()
+
+
+async def test_many_reads_at_a_time(mounted: Path, engine: str) -> None:
+    path = mounted / f"many-{engine}"
+    data = random.Random(3).randbytes(1 << 20)
+    path.write_bytes(data)
+    async with headrace.open(path, "rb", buffering=0) as file:
+        make_cold(file)
+        offsets = [random.Random(n).randrange(len(data) - 4096) for n in range(200)]
+        found = await tasks.gather(*[file.pread(4096, offset) for offset in offsets])
+    assert list(found) == [data[offset : offset + 4096] for offset in offsets]
+    path.unlink()
 
 
 async def test_direct_io(mounted: Path, engine: str) -> None:
