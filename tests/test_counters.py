@@ -339,7 +339,7 @@ async def test_statistics_are_a_snapshot(page: Path) -> None:
     assert spent["inline_calls"] == spent.inline_calls
     assert set(spent) == {
         "buffer_hits", "inline_calls", "engine_jobs", "hops", "yields",
-        "native_jobs", "ring_jobs", "fallbacks",
+        "native_jobs", "ring_jobs", "polled", "fallbacks",
     }  # fmt: skip
     with pytest.raises(KeyError):
         spent["no_such_counter"]

@@ -19,6 +19,7 @@ DEFAULTS: dict[str, Any] = {
     "max_waiting": 64,
     "idle_timeout": 10.0,
     "ring_entries": 64,
+    "busy_poll": 50e-6,
     "inline_limit": 256 * 1024,
 }
 
@@ -28,6 +29,7 @@ OTHERS: dict[str, Any] = {
     "max_waiting": 7,
     "idle_timeout": 1.5,
     "ring_entries": 8,
+    "busy_poll": 0,
     "inline_limit": 4096,
 }
 
@@ -96,6 +98,9 @@ def test_engine_may_be_named_by_its_enum() -> None:
         pytest.param({"idle_timeout": 0}, ValueError, "more than 0 s", id="no-time"),
         pytest.param({"idle_timeout": float("inf")}, ValueError, "inf", id="for-ever"),
         pytest.param({"idle_timeout": "1"}, TypeError, "seconds", id="time-as-text"),
+        pytest.param({"busy_poll": -1e-6}, ValueError, "0 to 0.001", id="poll"),
+        pytest.param({"busy_poll": 0.1}, ValueError, "0 to 0.001", id="long-poll"),
+        pytest.param({"busy_poll": float("nan")}, ValueError, "nan", id="poll-nan"),
     ],
 )
 def test_wrong_value_is_refused_and_nothing_changes(

@@ -8,7 +8,7 @@ from headrace._stats import Counters, Stats, counters, stats
 
 NAMES = (
     *("buffer_hits", "inline_calls", "engine_jobs", "hops", "yields"),
-    *("native_jobs", "ring_jobs", "fallbacks"),
+    *("native_jobs", "ring_jobs", "polled", "fallbacks"),
 )
 
 
@@ -67,6 +67,7 @@ def test_snapshot_can_be_made_a_dict(snapshot: Stats) -> None:
             "yields": 5,
             "native_jobs": 0,
             "ring_jobs": 0,
+            "polled": 0,
             "fallbacks": 0,
         }
     )

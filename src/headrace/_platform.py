@@ -61,3 +61,10 @@ def worker_limit() -> int:
     """
     count = getattr(os, "process_cpu_count", os.cpu_count)()
     return min(32, (count or 1) + 4)
+
+
+def usable_cpus() -> int:
+    """Return how many CPUs this process may run on, sched_getaffinity(2)."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

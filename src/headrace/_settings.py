@@ -19,6 +19,13 @@ from headrace._platform import worker_limit
 #: 64 KiB takes 3 µs, 1 MiB 50-100 µs.
 INLINE_LIMIT = 256 * 1024  # bytes
 
+#: Twice what a file takes to be made on ext4; less than an inline copy of
+#: `INLINE_LIMIT` may take.
+BUSY_POLL = 50e-6  # seconds
+
+#: The longest that can be asked for.
+_LONGEST_POLL = 0.001  # seconds
+
 #: io_uring_setup(2) takes no more, IORING_MAX_ENTRIES.
 _MOST_RING_ENTRIES = 32768
 
@@ -52,6 +59,10 @@ class Settings:
     """Seconds that a thread stays without work."""
     ring_entries: int = 64
     """The most entries of a loop's io_uring; halved where memory may not be locked."""
+    busy_poll: float = BUSY_POLL
+    """Seconds, 0.001 at most, for which the loop's thread looks for the end of a short
+    call of a native worker before it goes on to other things; 0 turns that off. Only
+    where no other task is ready, and as long as calls of that kind are so short."""
     inline_limit: int = INLINE_LIMIT
     """The longest read on the event loop's own thread, in bytes, 262144 at most; 0
     has everything done by the engine."""
@@ -84,22 +95,39 @@ def _between(least: int, most: int | None) -> Callable[[Any], int]:
 def _seconds(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"must be a number of seconds, not {type(value).__name__!r}")
-    if not (math.isfinite(value) and value > 0):
-        raise ValueError(f"must be more than 0 seconds, not {value}")
     return float(value)
+
+
+def _timeout(value: Any) -> float:
+    seconds = _seconds(value)
+    if not (math.isfinite(seconds) and seconds > 0):
+        raise ValueError(f"must be more than 0 seconds, not {value}")
+    return seconds
+
+
+def _short_time(value: Any) -> float:
+    seconds = _seconds(value)
+    if not 0 <= seconds <= _LONGEST_POLL:
+        raise ValueError(f"must be 0 to {_LONGEST_POLL} seconds, not {value}")
+    return seconds
 
 
 _CHECKS: dict[str, Callable[[Any], Any]] = {
     "engine": _engine,
     "max_workers": _between(1, None),
     "max_waiting": _between(1, None),
-    "idle_timeout": _seconds,
+    "idle_timeout": _timeout,
     "ring_entries": _between(1, _MOST_RING_ENTRIES),
+    "busy_poll": _short_time,
     "inline_limit": _between(0, INLINE_LIMIT),
 }
 
 #: How the text of an environment variable becomes a value.
-_FROM_TEXT: dict[str, Callable[[str], Any]] = {"engine": str, "idle_timeout": float}
+_FROM_TEXT: dict[str, Callable[[str], Any]] = {
+    "engine": str,
+    "idle_timeout": float,
+    "busy_poll": float,
+}
 
 #: The environment variable of each setting.
 VARIABLES = {name: f"HEADRACE_{name.upper()}" for name in _CHECKS}
@@ -164,6 +192,7 @@ def configure(
     max_waiting: int | None = None,
     idle_timeout: float | None = None,
     ring_entries: int | None = None,
+    busy_poll: float | None = None,
     inline_limit: int | None = None,
 ) -> Settings:
     """Choose the engine and its sizes, for the whole process.
@@ -178,6 +207,8 @@ def configure(
         max_waiting: The most threads for operations that may wait for ever.
         idle_timeout: Seconds that a thread stays without work.
         ring_entries: The most entries of a loop's io_uring.
+        busy_poll: Seconds for which the loop's thread looks for the end of a short
+            call of a native worker; 0 turns that off.
         inline_limit: The longest read on the event loop's own thread, in bytes; 0
             has everything done by the engine.
 

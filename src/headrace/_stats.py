@@ -25,13 +25,16 @@ class Stats:
     engine_jobs: int
     """Jobs that went to an engine."""
     hops: int
-    """Times a task was suspended for a job in another thread."""
+    """Jobs that were given to another thread, or to the kernel, to be waited for."""
     yields: int
     """Times a task was suspended only to be fair to other tasks."""
     native_jobs: int = 0
     """Jobs that native worker threads did, without the GIL; of `engine_jobs`."""
     ring_jobs: int = 0
     """Jobs that io_uring did; of `engine_jobs`."""
+    polled: int = 0
+    """Jobs of native worker threads that were over in a moment: the task was not
+    suspended for them; of `native_jobs`."""
     fallbacks: int = 0
     """Operations that one engine refused, and that another then did."""
 
@@ -64,7 +67,7 @@ class Counters:
 
     __slots__ = (
         *("buffer_hits", "engine_jobs", "fallbacks", "hops", "inline_calls"),
-        *("native_jobs", "ring_jobs", "yields"),
+        *("native_jobs", "polled", "ring_jobs", "yields"),
         "core",
     )
 
@@ -77,6 +80,7 @@ class Counters:
         self.engine_jobs = 0
         self.native_jobs = 0
         self.ring_jobs = 0
+        self.polled = 0
         self.fallbacks = 0
         self.hops = 0
         self.yields = 0
@@ -103,6 +107,7 @@ def stats() -> Stats:
         engine_jobs=counters.engine_jobs,
         native_jobs=counters.native_jobs,
         ring_jobs=counters.ring_jobs,
+        polled=counters.polled,
         fallbacks=counters.fallbacks,
         hops=counters.hops,
         yields=counters.yields,

@@ -96,6 +96,10 @@ class Host(Protocol):
         """
         ...
 
+    def idle(self) -> bool:
+        """Tell whether no task is known to be ready besides the running one."""
+        ...
+
     def call_soon(self, callback: Callable[[], object]) -> None:
         """Run *callback* on the loop's thread, which this is, in its next turn."""
 

@@ -19,6 +19,7 @@
 #define LOOPS 6
 #define ROUNDS 150
 #define CALLS 24
+#define BUSY_POLL 50000  /* nanoseconds */
 
 static hr_pool *pool;
 static char folder[] = "/tmp/headrace-drive-XXXXXX";
@@ -97,11 +98,15 @@ loop(void *argument)
             }
         }
         while (left > 0) {
-            struct pollfd ready = {.fd = inbox.fd, .events = POLLIN};
-            expect(poll(&ready, 1, 10000) == 1, "woken");
-            uint64_t count;
-            expect(read(inbox.fd, &count, sizeof(count)) == sizeof(count), "counted");
-            for (hr_work *work = hr_inbox_reap(&inbox); work != NULL;) {
+            hr_work *work = round % 2 ? hr_inbox_poll(&inbox, BUSY_POLL) : NULL;
+            if (work == NULL) {
+                struct pollfd ready = {.fd = inbox.fd, .events = POLLIN};
+                expect(poll(&ready, 1, 10000) == 1, "woken");
+                uint64_t count;
+                expect(read(inbox.fd, &count, sizeof(count)) == sizeof(count), "counted");
+                work = hr_inbox_reap(&inbox);
+            }
+            while (work != NULL) {
                 hr_work *next = work->next;
                 call *one = work->owner;
                 expect(!one->withdrawn && !one->reaped, "made once");
@@ -122,7 +127,8 @@ loop(void *argument)
         }
         if (round % 20 == 0) {
             hr_pool_configure(pool, 1 + rand_r(&seed) % 6, 1 + rand_r(&seed) % 3,
-                              0.001 * (1 + rand_r(&seed) % 20));
+                              0.001 * (1 + rand_r(&seed) % 20),
+                              round % 3 ? BUSY_POLL : 0);
         }
     }
     hr_inbox_settle(&inbox);
@@ -186,10 +192,11 @@ remove_files(void)
 int
 main(void)
 {
-    if (mkdtemp(folder) == NULL || (pool = hr_pool_new(4, 2, 0.01)) == NULL) {
+    if (mkdtemp(folder) == NULL || (pool = hr_pool_new()) == NULL) {
         perror("drive_workers");
         return 2;
     }
+    hr_pool_configure(pool, 4, 2, 0.01, BUSY_POLL);
     pthread_t threads[LOOPS];
     for (intptr_t i = 0; i < LOOPS; i++) {
         pthread_create(&threads[i], NULL, loop, (void *)i);

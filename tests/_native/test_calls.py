@@ -6,6 +6,7 @@ import errno
 import gc
 import os
 import resource
+import select
 import stat
 import threading
 import time
@@ -30,12 +31,18 @@ def until(condition: Callable[[], Any]) -> None:
         time.sleep(0.0005)
 
 
+#: How long threads look for the next call, and how long it is looked for the end of
+#: one where that is sure to come, in nanoseconds.
+BUSY_POLL = 50_000
+LONG = 10_000_000_000
+
+
 class Pool:
     """Some threads, and where their calls complete."""
 
     def __init__(self, limit: int = 4, idle_timeout: float = 10.0) -> None:
         self.fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        self.workers = CallWorkers(limit, limit, idle_timeout)
+        self.workers = CallWorkers(limit, limit, idle_timeout, BUSY_POLL)
         self.completions = Completions(self.fd)
 
     def begin(
@@ -569,11 +576,137 @@ def test_threads_that_are_too_many_end_when_the_limit_falls(pipe: list[int]) -> 
     pool = Pool(limit=5)
     calls = [pool.begin(Call.READ_ONCE, fd=pipe[0], size=1) for _ in range(5)]
     until(lambda: all(call.begun for call in calls))
-    pool.workers.configure(2, 2, 10.0)
+    pool.workers.configure(2, 2, 10.0, BUSY_POLL)
     let_go(pipe)
     pool.end(*calls)
     until(lambda: pool.workers.threads(WORK) <= 2)
     pool.close()
+
+
+def begun(calls: list[Call]) -> int:
+    return sum(call.begun for call in calls)
+
+
+def test_jobs_that_wait_get_a_thread_each(pipe: list[int]) -> None:
+    pool = Pool(limit=5)
+    calls = [pool.begin(Call.READ_ONCE, fd=pipe[0], size=1) for _ in range(7)]
+    until(lambda: begun(calls) == 5)
+    assert pool.workers.threads(WORK) == 5
+    let_go(pipe)
+    pool.end(*calls)
+    pool.close()
+
+
+def test_long_jobs_get_their_threads_at_once(pipe: list[int]) -> None:
+    pool = Pool(limit=3)
+    calls = [pool.begin(Call.READ_ONCE, fd=pipe[0], size=1 << 20) for _ in range(3)]
+    # Before anyone can have found that the first takes long.
+    assert pool.workers.threads(WORK) == 3
+    let_go(pipe)
+    pool.end(*calls)
+    pool.close()
+
+
+def test_short_jobs_share_a_thread(path: Path) -> None:
+    pool = Pool(limit=8)
+    for _ in range(20):
+        pool.end(*(pool.begin(Call.STAT, path=path) for _ in range(64)))
+    # One that works, one that watches it; more where others had the CPU for long.
+    assert 1 <= pool.workers.threads(WORK) <= 8
+    pool.close()
+
+
+# -- Polling ----------------------------------------------------------------------
+
+
+def test_short_call_can_be_polled_for(pool: Pool, path: Path) -> None:
+    def polled() -> bool:
+        call = pool.begin(Call.STAT, path=path)
+        if pool.completions.poll(call, LONG):
+            assert call.completed
+            assert call.errno == 0
+            assert call.brief()[3] == path.stat().st_size
+            return True
+        pool.end(call)
+        return False
+
+    until(polled)
+    assert pool.completions.reap() == []
+    until(lambda: not pool.completions.in_flight)
+
+
+def test_call_that_is_polled_for_in_vain_wakes_the_loop(pipe: list[int]) -> None:
+    pool = Pool()
+    call = pool.begin(Call.READ_ONCE, fd=pipe[0], size=1)
+    assert not pool.completions.poll(call, 1000)
+    assert not call.completed
+    let_go(pipe)
+    pool.completions.wait(10_000)
+    assert os.eventfd_read(pool.fd) == 1
+    assert pool.completions.reap() == [call]
+    pool.close()
+
+
+def test_polling_in_vain_is_not_repeated_at_once(pool: Pool, path: Path) -> None:
+    """After n failures, 2**n - 1 calls of that kind are waited for as any other."""
+    reader, writer = os.pipe()
+    for expected in (1, 3, 7):
+        call = pool.begin(Call.READ_ONCE, fd=reader, size=1)
+        assert not pool.completions.poll(call, 1000)
+        os.write(writer, b"x")
+        pool.end(call)
+        for _ in range(expected):
+            os.write(writer, b"x")
+            call = pool.begin(Call.READ_ONCE, fd=reader, size=1)
+            until(lambda made=call: made.completed)  # type: ignore[misc]
+            assert not pool.completions.poll(call, LONG)
+            pool.end(call)
+    # It says nothing of calls of another kind.
+    call = pool.begin(Call.STAT, path=path)
+    until(lambda: call.completed)
+    assert pool.completions.poll(call, LONG)
+    os.close(reader)
+    os.close(writer)
+
+
+def test_only_a_call_that_is_alone_is_polled_for(pool: Pool, path: Path) -> None:
+    calls = [pool.begin(Call.STAT, path=path) for _ in range(2)]
+    until(lambda: all(call.completed for call in calls))
+    assert not any(pool.completions.poll(call, LONG) for call in calls)
+    pool.end(*calls)
+    call = pool.begin(Call.STAT, path=path)
+    assert Completions(pool.fd).poll(call, LONG) is False
+    pool.end(call)
+
+
+@pytest.mark.parametrize("kind", ["FSYNC", "FDATASYNC"])
+def test_what_waits_for_a_disk_is_not_polled_for(
+    kind: str, pool: Pool, fd: int
+) -> None:
+    call = pool.begin(kind, fd=fd)
+    until(lambda: call.completed)
+    assert not pool.completions.poll(call, LONG)
+    pool.end(call)
+
+
+def test_polls_and_wake_ups_lose_nothing(pool: Pool, path: Path) -> None:
+    """Polls end at any moment of the calls they look for."""
+    for number in range(5000):
+        call = pool.begin(Call.STAT, path=path)
+        if pool.completions.poll(call, number % 300 * 100):
+            assert call.completed
+            continue
+        reaped: list[Call] = []
+        while not reaped:
+            assert select.select([pool.fd], [], [], 10)[0]
+            os.eventfd_read(pool.fd)
+            reaped = pool.completions.reap()
+        assert reaped == [call]
+
+
+def test_poll_refuses_what_is_no_call(pool: Pool) -> None:
+    with pytest.raises(TypeError, match="needs a Call"):
+        pool.completions.poll(object(), 1)  # type: ignore[arg-type]
 
 
 def test_threads_end_with_their_pool(fd: int) -> None:

@@ -19,7 +19,14 @@ import pytest
 import headrace
 from headrace import _native, info, stats
 from headrace._settings import Engine, configure, settings
-from headrace.engine import Lane, _described, current_engine, threads_alive
+from headrace.engine import (
+    Lane,
+    _budget,
+    _described,
+    _workers,
+    current_engine,
+    threads_alive,
+)
 from headrace.files import _calls
 from tests import tasks
 from tests.conftest import open_descriptors
@@ -251,6 +258,71 @@ async def test_info_and_reason() -> None:
     await current_engine().run(os.getcwd)
     assert info().engine == "workers"
     assert info().reason == "asked for by headrace.configure()"
+
+
+# -- Short calls --
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is polled for is over by then."""
+    _workers._pool or _workers._new_pool()
+    monkeypatch.setattr(_workers, "_poll_ns", 10**10)
+    # However long this process does not get the CPU.
+    monkeypatch.setattr(_budget, "SLICE_S", 1e9)
+
+
+@pytest.mark.usefixtures("patient")
+async def test_lone_task_is_not_suspended_for_a_short_call(
+    path: Path, loop: Host
+) -> None:
+    run = current_engine().run
+    await headrace.append_bytes(path, b"")
+    await run(os.stat, path)
+    before = stats()
+    assert (await run(os.stat, path)).st_size == 8
+    with pytest.raises(FileNotFoundError, match="missing"):
+        await run(os.stat, path.with_name("missing"))
+    async with headrace.open(path, "wb") as file:
+        await file.write(b"new")
+    assert path.read_bytes() == b"new"
+    # Under Trio, each call is a checkpoint.
+    expected = 0 if loop.name == "trio" else 4
+    assert (stats() - before).polled == expected
+
+
+@pytest.mark.usefixtures("patient")
+async def test_other_tasks_have_their_turns_meanwhile(path: Path) -> None:
+    run = current_engine().run
+    before = stats()
+    await tasks.gather(*(run(os.stat, path) for _ in range(8)))
+    cost = stats() - before
+    assert (cost.native_jobs, cost.polled) == (8, 0)
+
+
+@pytest.mark.usefixtures("patient")
+async def test_short_calls_do_not_starve_the_loop(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are inline work: where its time is over, the loop gets its turn."""
+    monkeypatch.setattr(_budget, "SLICE_S", -1.0)
+    run = current_engine().run
+    await run(os.stat, path)
+    before = stats()
+    for _ in range(20):
+        await run(os.stat, path)
+    assert (stats() - before).polled <= 10
+
+
+@pytest.mark.usefixtures("patient")
+async def test_what_is_written_behind_is_not_polled_for(path: Path) -> None:
+    before = stats()
+    async with headrace.open(path, "wb") as file:
+        for _ in range(16):
+            await file.write(b"x" * 100_000)
+    assert path.stat().st_size == 1_600_000
+    cost = stats() - before
+    assert cost.native_jobs > cost.polled
 
 
 # -- Cancelled --

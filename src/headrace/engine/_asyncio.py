@@ -11,7 +11,8 @@ import os
 import sys
 import types
 import weakref
-from collections.abc import Callable, Generator
+from collections import deque
+from collections.abc import Callable, Generator, Sized
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -76,6 +77,10 @@ class AsyncioHost:
         self._loop = weakref.ref(loop)
         # The module that the loop is of, "uvloop" say.
         self.name = type(loop).__module__.partition(".")[0]
+        # Those of asyncio keep what is ready there; uvloop's cannot be seen.
+        ready = getattr(loop, "_ready", None)
+        self._ready: Sized | None = ready if isinstance(ready, deque) else None
+        self._last: weakref.ref[asyncio.Task[Any]] | None = None
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -105,6 +110,15 @@ class AsyncioHost:
         except (OSError, NotImplementedError, ValueError):
             return False
         return True
+
+    def idle(self) -> bool:
+        """Tell whether no task is known to be ready besides the running one."""
+        if self._ready is not None:
+            return not self._ready
+        # The task that asked last is probably the only one that does.
+        task = running_task()
+        last, self._last = self._last, None if task is None else weakref.ref(task)
+        return last is not None and last() is task
 
     def call_soon(self, callback: Callable[[], object]) -> None:
         """Run *callback* in the loop's next turn; on the loop's thread."""

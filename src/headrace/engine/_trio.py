@@ -133,6 +133,10 @@ class TrioHost:
         trio.lowlevel.spawn_system_task(_keep_watching, fd, callback, ended)
         return True
 
+    def idle(self) -> bool:
+        """Say no: each operation is a checkpoint, which gives the others a turn."""
+        return False
+
     def call_soon(self, callback: Callable[[], object]) -> None:
         """Run *callback* before long; on the run's thread."""
         self.call_threadsafe(callback)

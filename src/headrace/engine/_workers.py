@@ -10,12 +10,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import Any
+from typing import Any, Literal
 
 from headrace._native import Call, CallWorkers, Completions
+from headrace._platform import usable_cpus
 from headrace._settings import Settings, on_change, settings
 from headrace._stats import counters
 from headrace._typing import Host, Signal
+from headrace.engine._budget import OPERATIONS_PER_LOOK, budget
 from headrace.engine._channel import Channel
 from headrace.engine._described import Decode, Request, described
 from headrace.engine._inflight import Operation
@@ -164,10 +166,42 @@ class WorkersEngine(ThreadsEngine):
         counters.hops += 1
         return job
 
+    async def outcome(
+        self, job: Operation, on_cancel: Literal["abandon", "finish"] = "abandon"
+    ) -> Any:
+        """Wait for a submitted *job*; see `ThreadsEngine.run`.
+
+        If the loop has nothing else to do, a short call is waited for by polling:
+        suspending the task and waking the loop takes several times as long, and the
+        GIL, which another thread may have got meanwhile.
+        """
+        if type(job) is NativeJob and self._poll(job):
+            return job.outcome()
+        return await super().outcome(job, on_cancel)
+
+    def _poll(self, job: NativeJob) -> bool:
+        """Look for a moment whether *job* is complete; tell whether it is."""
+        completed = self._completed
+        if (
+            _poll_ns > 0
+            and completed is not None
+            and self.host.idle()
+            # It counts as inline work, of which there may be too much.
+            and not budget.spend(OPERATIONS_PER_LOOK)
+            and completed.completions.poll(job, _poll_ns)
+        ):
+            operation_ended(job)
+            counters.polled += 1
+            return True
+        return False
+
 
 # -- The process's native threads ---------------------------------------------
 
 _pool: CallWorkers | None = None
+#: How long a thread polls, in nanoseconds: those of the pool for the next call, those
+#: of loops for the end of one. 0 where one CPU cannot do both.
+_poll_ns = 0
 
 
 def _new_pool() -> CallWorkers:
@@ -178,8 +212,10 @@ def _new_pool() -> CallWorkers:
     return _pool
 
 
-def _sizes(chosen: Settings) -> tuple[int, int, float]:
-    return chosen.max_workers, chosen.max_waiting, chosen.idle_timeout
+def _sizes(chosen: Settings) -> tuple[int, int, float, int]:
+    global _poll_ns
+    _poll_ns = round(chosen.busy_poll * 1e9) if usable_cpus() > 1 else 0
+    return chosen.max_workers, chosen.max_waiting, chosen.idle_timeout, _poll_ns
 
 
 def _resize(chosen: Settings) -> None:

@@ -18,10 +18,17 @@
 
 /* -- Types -------------------------------------------------------------------- */
 
+/* How well it has gone to poll for the end of calls of one kind. */
+typedef struct {
+    unsigned char passed;  /* how many are to be passed over after the next failure */
+    unsigned char left;    /* how many still are */
+} hr_luck;
+
 /* The completed calls of one loop. */
 typedef struct {
     PyObject_HEAD
     hr_inbox *inbox;      /* NULL once forgotten */
+    hr_luck luck[HR_KINDS];
 } hr_completions;
 
 /* Native threads. */
@@ -535,22 +542,24 @@ static PyType_Spec call_spec = {
 static PyObject *
 call_workers_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"limit", "waiting_limit", "idle_timeout", NULL};
+    static char *names[] = {"limit", "waiting_limit", "idle_timeout", "busy_poll", NULL};
     int limit, waiting_limit;
     double idle_timeout;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "iid:CallWorkers", names, &limit,
-                                     &waiting_limit, &idle_timeout)) {
+    long long busy_poll;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "iidL:CallWorkers", names, &limit,
+                                     &waiting_limit, &idle_timeout, &busy_poll)) {
         return NULL;
     }
     hr_call_workers *self = (hr_call_workers *)type->tp_alloc(type, 0);
     if (self == NULL) {
         return NULL;
     }
-    self->pool = hr_pool_new(limit, waiting_limit, idle_timeout);
+    self->pool = hr_pool_new();
     if (self->pool == NULL) {
         Py_DECREF(self);
         return PyErr_NoMemory();
     }
+    hr_pool_configure(self->pool, limit, waiting_limit, idle_timeout, busy_poll);
     return (PyObject *)self;
 }
 
@@ -565,19 +574,22 @@ call_workers_dealloc(hr_call_workers *self)
     Py_DECREF(type);
 }
 
-PyDoc_STRVAR(configure_doc, "configure($self, limit, waiting_limit, idle_timeout, /)\n"
-                            "--\n\nChange the sizes of the pool.");
+PyDoc_STRVAR(configure_doc,
+             "configure($self, limit, waiting_limit, idle_timeout, busy_poll, /)\n--\n\n"
+             "Change the sizes of the pool; busy_poll in nanoseconds.");
 
 static PyObject *
 call_workers_configure(hr_call_workers *self, PyObject *args)
 {
     int limit, waiting_limit;
     double idle_timeout;
-    if (!PyArg_ParseTuple(args, "iid:configure", &limit, &waiting_limit, &idle_timeout)) {
+    long long busy_poll;
+    if (!PyArg_ParseTuple(args, "iidL:configure", &limit, &waiting_limit, &idle_timeout,
+                          &busy_poll)) {
         return NULL;
     }
     if (self->pool != NULL) {
-        hr_pool_configure(self->pool, limit, waiting_limit, idle_timeout);
+        hr_pool_configure(self->pool, limit, waiting_limit, idle_timeout, busy_poll);
     }
     Py_RETURN_NONE;
 }
@@ -696,6 +708,66 @@ completions_reap(hr_completions *self, PyObject *Py_UNUSED(none))
     return calls;
 }
 
+/* What is polled for moves no more than this, bytes: a copy of it takes some 10 us. */
+#define MOST_POLLED ((size_t)64 * 1024)
+
+/* Tell whether a call may be over in a moment, as far as its kind says. */
+static int
+may_be_short(const hr_work *work)
+{
+    switch (work->kind) {
+    case HR_WRITE_SYNC:
+    case HR_FSYNC:
+    case HR_FDATASYNC:
+    case HR_WRITE_VECTOR: return 0;
+    default: return work->lane == HR_LANE_WORK && work->size <= MOST_POLLED;
+    }
+}
+
+PyDoc_STRVAR(poll_doc,
+             "poll($self, call, nanoseconds, /)\n--\n\n"
+             "Look for so long whether the call is complete, if it is the only one and\n"
+             "there is hope; tell whether it is: it needs no reaping then.");
+
+static PyObject *
+completions_poll(hr_completions *self, PyObject *const *args, Py_ssize_t count)
+{
+    hr_state *state = hr_type_state(Py_TYPE(self));
+    if (state == NULL) {
+        return NULL;
+    }
+    if (count != 2 || !PyObject_TypeCheck(args[0], state->call_type)) {
+        PyErr_SetString(PyExc_TypeError, "poll needs a Call and a time");
+        return NULL;
+    }
+    int64_t nanoseconds = PyLong_AsLongLong(args[1]);
+    if (nanoseconds == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    hr_call *call = (hr_call *)args[0];
+    if (self->inbox == NULL || call->completions != (PyObject *)self ||
+        atomic_load(&self->inbox->outstanding) != 1 || !may_be_short(&call->work)) {
+        Py_RETURN_FALSE;
+    }
+    hr_luck *luck = &self->luck[call->work.kind];
+    if (luck->left > 0) {
+        luck->left--;
+        Py_RETURN_FALSE;
+    }
+    /* With the GIL, which no worker needs, and which it may take long to get back. */
+    if (hr_inbox_poll(self->inbox, nanoseconds) == NULL) {
+        /* Twice as many are passed over each time, up to 127. */
+        luck->left = luck->passed = (unsigned char)((luck->passed << 1 | 1) & 127);
+        Py_RETURN_FALSE;
+    }
+    luck->passed = 0;
+    Py_INCREF(self);
+    call_let_go(call);
+    Py_DECREF(call);
+    Py_DECREF(self);
+    Py_RETURN_TRUE;
+}
+
 PyDoc_STRVAR(wait_doc, "wait($self, timeout, /)\n--\n\n"
                        "Block until a call may be complete, or for so many ms.");
 
@@ -739,6 +811,7 @@ completions_get_in_flight(hr_completions *self, void *Py_UNUSED(closure))
 
 static PyMethodDef completions_methods[] = {
     {"reap", (PyCFunction)completions_reap, METH_NOARGS, reap_doc},
+    {"poll", (PyCFunction)(void (*)(void))completions_poll, METH_FASTCALL, poll_doc},
     {"wait", (PyCFunction)completions_wait, METH_O, wait_doc},
     {"forget", (PyCFunction)completions_forget, METH_NOARGS, forget_completions_doc},
     {NULL},

@@ -59,6 +59,8 @@ typedef struct hr_pool hr_pool;
 typedef struct {
     _Atomic(struct hr_work *) head;  /* the latest; NULL: none */
     atomic_int in_flight;            /* jobs that use this; 0: it may be freed */
+    atomic_int outstanding;          /* jobs that were neither reaped nor withdrawn */
+    atomic_int polled;               /* the owner looks at head, and needs no eventfd */
     int fd;                          /* an eventfd, written when the list gets its first */
 } hr_inbox;
 
@@ -96,10 +98,11 @@ typedef struct hr_work {
 #  define HR_STATE_ABANDONED 4  /* nobody wants the outcome */
 #  define HR_STATE_WITHDRAWN 8  /* it was taken back and never runs */
 
-hr_pool *hr_pool_new(int limit, int waiting_limit, double idle_timeout);
+hr_pool *hr_pool_new(void);
 void hr_pool_free(hr_pool *pool);
 void hr_pool_forget(hr_pool *pool);
-void hr_pool_configure(hr_pool *pool, int limit, int waiting_limit, double idle_timeout);
+void hr_pool_configure(hr_pool *pool, int limit, int waiting_limit, double idle_timeout,
+                       int64_t busy_poll);
 int hr_pool_threads(hr_pool *pool, hr_lane_name lane);
 int hr_pool_submit(hr_pool *pool, hr_inbox *inbox, hr_work *work);
 
@@ -108,6 +111,7 @@ int hr_work_abandon(hr_work *work);
 void hr_work_drop(hr_work *work);
 
 hr_work *hr_inbox_reap(hr_inbox *inbox);
+hr_work *hr_inbox_poll(hr_inbox *inbox, int64_t busy_poll);
 void hr_inbox_settle(hr_inbox *inbox);
 
 #else
