@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-TWINS = ("buffer", "inline", "lines", "raw", "reader", "ready", "writer")
+TWINS = ("batch", "buffer", "inline", "lines", "raw", "reader", "ready", "writer")
 
 
 def core_in_python() -> SimpleNamespace:

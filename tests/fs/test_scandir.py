@@ -267,7 +267,7 @@ def test_slow_folder_gives_what_it_has(
     monkeypatch.setattr(_scandir, "BATCH_TIME_S", -1)
     fake(*range(BATCH_ENTRIES))
     listing = Listing[str]("slow")
-    assert len(listing.entries) == ENTRIES_PER_LOOK
+    assert [len(batch) for batch in listing.batches] == [ENTRIES_PER_LOOK]
     assert not listing.exhausted
 
 
@@ -369,6 +369,13 @@ async def test_cancelled_body_closes_and_goes_on(fake: Any) -> None:
     with pytest.raises(tasks.Cancelled):
         await task
     assert scan.closed.is_set()
+
+
+async def test_tasks_that_begin_together_share_the_entries(folder: Path) -> None:
+    entries = headrace.os.scandir(folder)
+    both = [tasks.start(anext(entries)) for _ in range(2)]
+    assert sorted([(await task).name for task in both]) == ["file", "sub"]
+    assert [entry async for entry in entries] == []
 
 
 # -- Mistakes -------------------------------------------------------------------

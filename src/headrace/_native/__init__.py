@@ -29,10 +29,12 @@ __all__ = [
     "RESOLVE_CACHED",
     "RESOLVE_NO_XDEV",
     "SCRATCH_SIZE",
+    "Batch",
     "Buffer",
     "Call",
     "CallWorkers",
     "Completions",
+    "Entry",
     "Operation",
     "Raw",
     "Reader",
@@ -89,7 +91,9 @@ else:
 # One or the other, never some of both: they share their objects' attributes.
 if not TYPE_CHECKING and NATIVE:
     from headrace._native._core import (
+        Batch,
         Buffer,
+        Entry,
         Raw,
         Reader,
         Ready,
@@ -109,6 +113,7 @@ if not TYPE_CHECKING and NATIVE:
         status_cached,
     )
 else:
+    from headrace._native.py.batch import Batch, Entry
     from headrace._native.py.buffer import Buffer
     from headrace._native.py.inline import (
         cached_kind,

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Executor
 from time import monotonic
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, Self, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
-from headrace._errors import use_async_for, use_async_with
+from headrace._native import Batch
+from headrace._typing import WAIT
 from headrace.engine import Shield, budget, current_engine
+from headrace.fs._closing import ClosingIterator
 
 __all__ = ["BatchIterator", "Produced", "Source"]
 
@@ -41,14 +42,15 @@ OPERATIONS_OF_A_LOOK: Final = 16
 class Source(Protocol[S]):
     """Something that worker threads read ahead of the user.
 
-    Only `entries` and `exhausted` are for the loop's thread.
+    Only `batches` and `exhausted` are for the loop's thread.
     """
 
-    entries: deque[S]
+    batches: deque[list[S]]
+    """What was read and nobody has taken; each list has its last item first."""
     exhausted: bool
 
     def read(self) -> None:
-        """Add a batch to `entries`, or set `exhausted`."""
+        """Add to `batches`, set `exhausted`, or both."""
 
     def close(self) -> None:
         """Let go of what it holds; nothing is left to hand out."""
@@ -61,10 +63,10 @@ class Produced(Generic[S]):
     `read` and a `close` apart, as generators cannot run in two threads.
     """
 
-    __slots__ = ("_error", "_iterator", "_lock", "entries", "exhausted")
+    __slots__ = ("_error", "_iterator", "_lock", "batches", "exhausted")
 
     def __init__(self, make: Callable[[], Iterator[S]]) -> None:
-        self.entries: deque[S] = deque()
+        self.batches: deque[list[S]] = deque()
         self.exhausted = False
         self._error: BaseException | None = None
         self._lock = threading.Lock()
@@ -72,7 +74,7 @@ class Produced(Generic[S]):
         self.read()
 
     def read(self) -> None:
-        """Add a batch to `entries`, or set `exhausted`.
+        """Add a batch to `batches`, or set `exhausted`.
 
         Raises:
             BaseException: Of the iterator, once what came before it is handed out.
@@ -84,18 +86,24 @@ class Produced(Generic[S]):
                 except BaseException as error:  # noqa: BLE001 - raised in its turn
                     self._error = error
             late = self._error
-            if late is not None and not self.entries:
+            if late is not None and not self.batches:
                 self.exhausted = True
                 self._error = None
                 raise late
 
     def _read_batch(self) -> None:
         deadline = monotonic() + BATCH_TIME_S
-        for count, item in enumerate(self._iterator, 1):
-            self.entries.append(item)
-            if count == BATCH_ITEMS or monotonic() >= deadline:
-                return
-        self.exhausted = True
+        found: list[S] = []
+        try:
+            for item in self._iterator:
+                found.append(item)
+                if len(found) == BATCH_ITEMS or monotonic() >= deadline:
+                    return
+            self.exhausted = True
+        finally:
+            if found:
+                found.reverse()
+                self.batches.append(found)
 
     def close(self) -> None:
         """Close the iterator; nothing is left to hand out."""
@@ -104,10 +112,10 @@ class Produced(Generic[S]):
             if close is not None:
                 close()
             self.exhausted = True
-            self.entries.clear()
+            self.batches.clear()
 
 
-class BatchIterator(AsyncIterator[T], Generic[S, T]):
+class BatchIterator(Batch[T], ClosingIterator[T], Generic[S, T]):
     """An asynchronous iterator over what a `Source` reads in worker threads.
 
     `async for` takes the items as they come. Awaited, it gives the list of them
@@ -117,67 +125,66 @@ class BatchIterator(AsyncIterator[T], Generic[S, T]):
     Cancellation: takes effect at once; a batch that comes late is not lost.
     """
 
-    __slots__ = (
-        "__weakref__", "_closed", "_convert", "_executor", "_items", "_name", "_open",
-        "_source", "_unseen",
-    )  # fmt: skip
+    __slots__ = ("__weakref__", "_closed", "_executor", "_name", "_open", "_source")
 
     def __init__(
         self,
         name: str,
         open_source: Callable[[], Source[S]],
-        convert: Callable[[S], T],
+        convert: Callable[[S], T] | None,
         executor: Executor | None = None,
     ) -> None:
+        super().__init__()
         self._name = name
         self._open: Callable[[], Source[S]] = open_source
-        self._convert: Callable[[S], T] = convert
+        self._convert = convert
         self._executor = executor
         self._source: Source[S] | None = None
         self._closed = False
-        #: Items until the next look at how long the loop has not turned.
-        self._unseen = ITEMS_PER_LOOK
-        # Those of the source; empty before it is opened.
-        self._items: deque[S] = deque()
 
     # -- Iterating ----------------------------------------------------------------
+    # The core hands out what is there, and asks these in between.
 
-    def __aiter__(self) -> Self:
-        return self
+    def _next_now(self) -> Any:
+        if self._items and not budget.spend(OPERATIONS_OF_A_LOOK):
+            self._credit = ITEMS_PER_LOOK
+            return self._take()
+        return WAIT
 
-    async def __anext__(self) -> T:
-        self._unseen -= 1
-        if self._unseen < 0:
-            self._unseen = ITEMS_PER_LOOK
-            if budget.spend(OPERATIONS_OF_A_LOOK):
-                await current_engine().checkpoint()
-        try:
-            item = self._items.popleft()
-        except IndexError:
-            item = await self._first_of_next_batch()
-        return self._convert(item)
+    async def _next_wait(self) -> T:
+        if self._items:
+            await current_engine().checkpoint()
+        while not self._items:
+            await self._fetch()
+        self._credit = ITEMS_PER_LOOK
+        return self._take()
 
-    async def _first_of_next_batch(self) -> S:
+    async def _fetch(self) -> None:
+        """Take the next batch, unless another task has done so meanwhile."""
         if self._closed:
             raise StopAsyncIteration
-        source = self._source
-        if source is None:
-            source = await self._begin()
-        # Another task may take what one batch brings, so look again after each.
-        while not source.entries:
-            if source.exhausted:
-                if budget.due:
-                    await current_engine().checkpoint()
-                raise StopAsyncIteration
+        source = self._source or await self._begin()
+        if not (source.batches or source.exhausted):
+            # A batch that comes after a cancellation waits in the source.
             await current_engine().run(source.read, executor=self._executor)
-        return source.entries.popleft()
+        if self._items:
+            return
+        if source.batches:
+            self._items = source.batches.popleft()
+        elif source.exhausted:
+            if budget.due:
+                await current_engine().checkpoint()
+            raise StopAsyncIteration
 
     async def _begin(self) -> Source[S]:
         source = await current_engine().run(
             self._open, discard=_close, executor=self._executor
         )
+        if self._source is not None:
+            # Another task was first: an iterator reads from one source.
+            await current_engine().run(source.close, on_cancel="finish")
+            return self._source
         self._source = source
-        self._items = source.entries
         return source
 
     def __await__(self) -> Generator[Any, Any, list[T]]:
@@ -198,30 +205,8 @@ class BatchIterator(AsyncIterator[T], Generic[S, T]):
                 await current_engine().run(source.close, on_cancel="finish")
         self._items.clear()
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
-
     def __repr__(self) -> str:
         return f"<{self._name}: an asynchronous iterator>"
-
-    if not TYPE_CHECKING:  # Type checkers report these by themselves.
-
-        def __iter__(self) -> None:
-            use_async_for(self._name)
-
-        def __enter__(self) -> None:
-            use_async_with(self._name)
-
-        def __exit__(self, *_: object) -> None:
-            """Needed beside `__enter__` for `with` to reach its explanation."""
 
 
 def _close(source: Source[Any]) -> None:

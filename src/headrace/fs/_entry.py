@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import partial
-from typing import Any, AnyStr, Final, Generic
+from typing import Any, AnyStr, Final
 
+from headrace._native import Entry
 from headrace._typing import WAIT
 from headrace.engine import budget, current_engine
 from headrace.fs._look import stat_now
@@ -19,7 +20,7 @@ from headrace.fs._look import stat_now
 __all__ = ["DirEntry", "LinkEntry", "look_at_links"]
 
 
-class DirEntry(Generic[AnyStr]):
+class DirEntry(Entry[AnyStr]):
     """An entry of a directory, as `headrace.os.scandir()` gives it.
 
     It is an `os.DirEntry` whose `stat()` is a coroutine. The methods that tell its
@@ -27,23 +28,7 @@ class DirEntry(Generic[AnyStr]):
     read. Of a symbolic link, what it pointed to then was looked at as well.
     """
 
-    __slots__ = ("_entry", "_lstat", "_stat")
-
-    _stat: os.stat_result
-    _lstat: os.stat_result
-
-    def __init__(self, entry: os.DirEntry[AnyStr], /) -> None:
-        self._entry: os.DirEntry[AnyStr] = entry
-
-    @property
-    def name(self) -> AnyStr:
-        """The name, relative to the directory."""
-        return self._entry.name
-
-    @property
-    def path(self) -> AnyStr:
-        """The path: what was given to `scandir()`, joined with the name."""
-        return self._entry.path
+    __slots__ = ()
 
     def inode(self) -> int:
         """Return the inode number."""

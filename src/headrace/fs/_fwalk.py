@@ -10,12 +10,11 @@ import os
 import stat
 import sys
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, AnyStr, Final, Generic, NamedTuple, Self, cast
+from typing import Any, AnyStr, Final, Generic, NamedTuple, cast
 
-from headrace._errors import use_async_for, use_async_with
 from headrace._platform import O_NONBLOCK
 from headrace.engine import Shield, current_engine
+from headrace.fs._closing import ClosingIterator
 from headrace.fs._walk import OnError, report
 
 __all__ = ["FWalk", "fwalk"]
@@ -131,13 +130,17 @@ def _list_broken(reading: Reading, entry: os.DirEntry[Any], name: Any) -> None:
         pass
 
 
-class FWalk(Generic[AnyStr]):
+class FWalk(
+    ClosingIterator[tuple[AnyStr, list[AnyStr], list[AnyStr], int]], Generic[AnyStr]
+):
     """The directories of a tree, as `headrace.os.fwalk()` gives them.
 
     An asynchronous iterator and an asynchronous context manager. Descriptors are
     closed as the walk goes on, at its end, on an error, by `aclose()`, at the end of
     `async with`, or when it is dropped after a `break`.
     """
+
+    _name = "headrace.os.fwalk()"
 
     def __init__(
         self,
@@ -159,9 +162,6 @@ class FWalk(Generic[AnyStr]):
         self._begun = False
         #: What was handed out last and decides where to go, walking top-down.
         self._last: tuple[Any, Reading] | None = None
-
-    def __aiter__(self) -> Self:
-        return self
 
     async def __anext__(self) -> tuple[AnyStr, list[AnyStr], list[AnyStr], int]:
         self._advance()
@@ -266,30 +266,8 @@ class FWalk(Generic[AnyStr]):
         if hasattr(self, "_last"):
             close_all(self._take_descriptors())
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
-
     def __repr__(self) -> str:
         return f"<headrace.os.fwalk of {self._top!r}>"
-
-    if not TYPE_CHECKING:  # Type checkers report these by themselves.
-
-        def __iter__(self) -> None:
-            use_async_for("headrace.os.fwalk()")
-
-        def __enter__(self) -> None:
-            use_async_with("headrace.os.fwalk()")
-
-        def __exit__(self, *_: object) -> None:
-            """Needed beside `__enter__` for `with` to reach its explanation."""
 
 
 def close_all(descriptors: list[int]) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import Callable, Generator
 from concurrent.futures import Executor
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import Any, Generic, TypeVar
 
-from headrace._errors import use_async_for, use_async_with
+from headrace.fs._closing import ClosingIterator
 from headrace.fs._walk import OnError, Walk
 
 __all__ = ["WalkIterator"]
@@ -15,13 +14,15 @@ __all__ = ["WalkIterator"]
 T = TypeVar("T")
 
 
-class WalkIterator(AsyncIterator[tuple[T, list[str], list[str]]], Generic[T]):
+class WalkIterator(ClosingIterator[tuple[T, list[str], list[str]]], Generic[T]):
     """Asynchronous iterator over ``(path, dirnames, filenames)`` of a tree.
 
     Awaited, it gives the list of them all. It holds nothing open between two steps.
     """
 
     __slots__ = ("_convert", "_steps")
+
+    _name = "Path.walk()"
 
     def __init__(
         self,
@@ -43,9 +44,6 @@ class WalkIterator(AsyncIterator[tuple[T, list[str], list[str]]], Generic[T]):
             event="pathlib.Path.walk",
         )
 
-    def __aiter__(self) -> Self:
-        return self
-
     async def __anext__(self) -> tuple[T, list[str], list[str]]:
         path, dirnames, filenames = await self._steps.__anext__()
         return self._convert(path), dirnames, filenames
@@ -61,25 +59,3 @@ class WalkIterator(AsyncIterator[tuple[T, list[str], list[str]]], Generic[T]):
     async def aclose(self) -> None:
         """End the iteration."""
         await self._steps.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
-
-    if not TYPE_CHECKING:  # Type checkers report these by themselves.
-
-        def __iter__(self) -> None:
-            use_async_for("Path.walk()")
-
-        def __enter__(self) -> None:
-            use_async_with("Path.walk()")
-
-        def __exit__(self, *_: object) -> None:
-            """Needed beside `__enter__` for `with` to reach its explanation."""

@@ -1,6 +1,6 @@
 """Directory listings in batches: one hop for hundreds of entries, not for each.
 
-`ScandirIterator` is the asynchronous side, `Listing` what worker threads do.
+`Listing` is what worker threads do, `ScandirIterator` the asynchronous side of it.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Executor
+from functools import partial
 from itertools import islice
 from time import monotonic
-from types import TracebackType
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -23,13 +23,11 @@ from typing import (
     Generic,
     Protocol,
     Self,
-    cast,
     overload,
 )
 
-from headrace._errors import use_async_for, use_async_with
-from headrace.engine import Shield, budget, current_engine
-from headrace.fs._entry import DirEntry, LinkEntry, look_at_links
+from headrace.fs._batches import BatchIterator
+from headrace.fs._entry import DirEntry, look_at_links
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -47,10 +45,6 @@ ENTRIES_PER_LOOK: Final = 256
 """Entries between two looks at the clock."""
 
 
-_type: Final[Callable[[Any], object]] = type
-_new: Final = cast("Callable[[type], Any]", object.__new__)
-
-
 class _Scan(Protocol[AnyStr]):
     """What `os.scandir` returns; its class has no public name."""
 
@@ -62,7 +56,7 @@ class _Scan(Protocol[AnyStr]):
 class Listing(Generic[AnyStr]):
     """An open directory, and the entries that have been read ahead of the user.
 
-    Making one opens the directory and reads the first batch. All but `entries` and
+    Making one opens the directory and reads the first batch. All but `batches` and
     `exhausted` is for worker threads; the lock keeps a late `read` and a `close`
     apart, since neither may meet the other inside readdir(3).
 
@@ -72,11 +66,12 @@ class Listing(Generic[AnyStr]):
             instances of `LinkEntry`.
     """
 
-    __slots__ = ("_error", "_lock", "_look", "_scan", "entries", "exhausted")
+    __slots__ = ("_error", "_lock", "_look", "_scan", "batches", "exhausted")
 
     def __init__(self, path: Any, look: bool = False) -> None:
         self._look = look
-        self.entries: deque[os.DirEntry[AnyStr]] = deque()
+        #: What nobody has taken; each list has its last entry first.
+        self.batches: deque[list[os.DirEntry[AnyStr]]] = deque()
         self.exhausted = False
         self._error: OSError | None = None
         self._lock = threading.Lock()
@@ -84,7 +79,7 @@ class Listing(Generic[AnyStr]):
         self.read()
 
     def read(self) -> None:
-        """Add a batch to `entries`, or set `exhausted`.
+        """Add to `batches`, set `exhausted`, or both.
 
         Raises:
             OSError: Of readdir(3), once the entries before it have been handed out.
@@ -96,7 +91,7 @@ class Listing(Generic[AnyStr]):
                 except OSError as error:
                     self._error = error
             late = self._error
-            if late is not None and not self.entries:
+            if late is not None and not self.batches:
                 self._scan.close()
                 self.exhausted = True
                 self._error = None
@@ -104,28 +99,32 @@ class Listing(Generic[AnyStr]):
 
     def _read_batch(self) -> None:
         deadline = monotonic() + BATCH_TIME_S
-        count = 0
-        while count < BATCH_ENTRIES:
-            # Not counted in `entries`: the loop may take from there meanwhile.
-            some: list[os.DirEntry[Any]] = []
-            try:
-                some.extend(islice(self._scan, ENTRIES_PER_LOOK))
-            finally:
-                self.entries.extend(look_at_links(some) if self._look else some)
-            count += len(some)
-            if len(some) < ENTRIES_PER_LOOK:
-                self._scan.close()
-                self.exhausted = True
-                return
-            if monotonic() >= deadline:
-                return
+        found: list[os.DirEntry[Any]] = []
+        try:
+            while len(found) < BATCH_ENTRIES:
+                before = len(found)
+                # What came before an error is kept.
+                found.extend(islice(self._scan, ENTRIES_PER_LOOK))
+                if len(found) - before < ENTRIES_PER_LOOK:
+                    self._scan.close()
+                    self.exhausted = True
+                    return
+                if monotonic() >= deadline:
+                    return
+        finally:
+            if found:
+                if self._look:
+                    found = look_at_links(found)
+                found.reverse()
+                # At once: the loop takes it from there whenever it likes.
+                self.batches.append(found)
 
     def close(self) -> None:
         """Close the directory; nothing is left to hand out."""
         with self._lock:
             self._scan.close()
             self.exhausted = True
-            self.entries.clear()
+            self.batches.clear()
 
     def __del__(self) -> None:
         # An early `break` ends here. closedir(3) waits for nothing.
@@ -134,7 +133,9 @@ class Listing(Generic[AnyStr]):
             scan.close()
 
 
-class ScandirIterator(Generic[AnyStr]):
+class ScandirIterator(
+    BatchIterator["os.DirEntry[AnyStr]", DirEntry[AnyStr]], Generic[AnyStr]
+):
     """The entries of a directory, as `DirEntry` objects, in the kernel's order.
 
     Awaitable, an asynchronous iterator and an asynchronous context manager: it is
@@ -146,103 +147,31 @@ class ScandirIterator(Generic[AnyStr]):
     without a system call; its `stat()` is a coroutine.
     """
 
+    __slots__ = ("_path",)
+
     _looks: ClassVar[bool] = True
 
     def __init__(self, path: Any = None, *, executor: Executor | None = None) -> None:
+        # As the source of an iterator of either kind of names.
+        make: Callable[..., Any] = Listing
+        source = partial(make, path, self._looks)
+        super().__init__("headrace.os.scandir()", source, DirEntry, executor)
         self._path = path
-        self._executor = executor
-        self._listing: Listing[AnyStr] | None = None
-        self._closed = False
-        # The deque of the listing; an empty one before it is opened.
-        self._entries: deque[os.DirEntry[AnyStr]] = deque()
-
-    # -- Opening ------------------------------------------------------------------
-
-    async def _open(self) -> Listing[AnyStr]:
-        make: type[Listing[AnyStr]] = Listing
-        listing = await current_engine().run(
-            make, self._path, self._looks, discard=make.close, executor=self._executor
-        )
-        self._listing = listing
-        self._entries = listing.entries
-        return listing
 
     async def _opened(self) -> Self:
-        if self._listing is None and not self._closed:
-            await self._open()
+        if self._source is None and not self._closed:
+            await self._begin()
         return self
 
-    def __await__(self) -> Generator[Any, Any, Self]:
+    def __await__(self) -> Generator[Any, Any, Self]:  # type: ignore[override]
+        # Not a list: awaited, the one of aiofiles gives what can be iterated.
         return self._opened().__await__()
 
     async def __aenter__(self) -> Self:
         return await self._opened()
 
-    # -- Iterating ----------------------------------------------------------------
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> DirEntry[AnyStr]:
-        found: Any
-        try:
-            found = self._entries.popleft()
-        except IndexError:
-            found = await self._first_of_next_batch()
-        # isinstance() costs a tenth of it all.
-        if _type(found) is LinkEntry:
-            return cast("DirEntry[AnyStr]", found)
-        # A quarter less than to call the class.
-        entry = cast("DirEntry[AnyStr]", _new(DirEntry))
-        entry._entry = found
-        return entry
-
-    async def _first_of_next_batch(self) -> os.DirEntry[AnyStr]:
-        if self._closed:
-            raise StopAsyncIteration
-        listing = self._listing or await self._open()
-        # Another task may take what one batch brings, so look again after each.
-        while not listing.entries:
-            if listing.exhausted:
-                if budget.due:
-                    await current_engine().checkpoint()
-                raise StopAsyncIteration
-            # A batch that comes after a cancellation waits in the listing.
-            await current_engine().run(listing.read, executor=self._executor)
-        return listing.entries.popleft()
-
-    # -- Closing ------------------------------------------------------------------
-
-    async def aclose(self) -> None:
-        """Close the directory; iteration then ends."""
-        self._closed = True
-        listing = self._listing
-        if listing is not None and not listing.exhausted:
-            with Shield():
-                await current_engine().run(listing.close, on_cancel="finish")
-        self._entries.clear()
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
-
     def __repr__(self) -> str:
         return f"<headrace.os.scandir of {self._path!r}>"
-
-    if not TYPE_CHECKING:  # Type checkers report these by themselves.
-
-        def __iter__(self) -> None:
-            use_async_for("headrace.os.scandir()")
-
-        def __enter__(self) -> None:
-            use_async_with("headrace.os.scandir()")
-
-        def __exit__(self, *_: object) -> None:
-            """Needed beside `__enter__` for `with` to reach its explanation."""
 
 
 # -- The function -----------------------------------------------------------------

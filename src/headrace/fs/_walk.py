@@ -13,21 +13,18 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from time import monotonic, time
-from types import TracebackType
 from typing import (
-    TYPE_CHECKING,
     Any,
     AnyStr,
     Final,
     Generic,
     NamedTuple,
-    Self,
     TypeAlias,
 )
 
-from headrace._errors import use_async_for, use_async_with
 from headrace._typing import WAIT
 from headrace.engine import budget, current_engine, device_of, learn_root, opens_inline
+from headrace.fs._closing import ClosingIterator
 from headrace.fs._look import stat_now
 
 __all__ = ["OnError", "Walk", "report", "walk"]
@@ -229,12 +226,14 @@ def _is_local(path: Any, status: os.stat_result) -> bool:
 # -- walk ----------------------------------------------------------------------------
 
 
-class Walk(Generic[AnyStr]):
+class Walk(ClosingIterator[tuple[AnyStr, list[AnyStr], list[AnyStr]]], Generic[AnyStr]):
     """The directories of a tree, as `headrace.os.walk()` gives them.
 
     An asynchronous iterator and an asynchronous context manager. It keeps no
     descriptor open between two steps, so there is nothing to close.
     """
+
+    _name = "headrace.os.walk()"
 
     def __init__(
         self,
@@ -263,9 +262,6 @@ class Walk(Generic[AnyStr]):
         #: What was handed out last and decides where to go, walking top-down.
         self._last: tuple[Any, list[Any]] | None = None
         self._ahead: dict[Any, Folder] = {}
-
-    def __aiter__(self) -> Self:
-        return self
 
     async def __anext__(self) -> tuple[AnyStr, list[AnyStr], list[AnyStr]]:
         at_top = self._advance()
@@ -352,30 +348,8 @@ class Walk(Generic[AnyStr]):
         self._stack.clear()
         self._ahead.clear()
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
-
     def __repr__(self) -> str:
         return f"<headrace.os.walk of {self._top!r}>"
-
-    if not TYPE_CHECKING:  # Type checkers report these by themselves.
-
-        def __iter__(self) -> None:
-            use_async_for("headrace.os.walk()")
-
-        def __enter__(self) -> None:
-            use_async_with("headrace.os.walk()")
-
-        def __exit__(self, *_: object) -> None:
-            """Needed beside `__enter__` for `with` to reach its explanation."""
 
 
 def walk(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from functools import partial
 from glob import escape, has_magic
-from typing import Any, AnyStr
+from typing import AnyStr
 
 from headrace._typing import StrOrBytesPath
 from headrace.fs._batches import BatchIterator, Produced, Source
@@ -51,11 +51,7 @@ def iglob(
         include_hidden=include_hidden,
     )
     source: Callable[[], Source[AnyStr]] = partial(Produced, search)
-    return BatchIterator(f"iglob({pathname!r})", source, _same, executor)
-
-
-def _same(path: Any) -> Any:
-    return path
+    return BatchIterator(f"iglob({pathname!r})", source, None, executor)
 
 
 # -- Since a later Python ----------------------------------------------------------

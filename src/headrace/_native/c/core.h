@@ -47,6 +47,8 @@ typedef enum {
     HR_NAME_READLINE_WAIT,
     HR_NAME_WRITE_NOW,
     HR_NAME_WRITE_WAIT,
+    HR_NAME_NEXT_NOW,
+    HR_NAME_NEXT_WAIT,
     HR_NAME_SEEK_NOW,
     HR_NAME_SEEK_WAIT,
     HR_NAME_CLOSE_NOW,
@@ -74,6 +76,8 @@ typedef struct {
     PyTypeObject *reader_type;
     PyTypeObject *writer_type;
     PyTypeObject *text_type;
+    PyTypeObject *batch_type;
+    PyTypeObject *entry_type;
     PyTypeObject *ring_type;       /* NULL where there is no io_uring */
     PyTypeObject *operation_type;  /* likewise */
     PyTypeObject *call_type;       /* the three of calls.c; NULL without workers.c */
@@ -109,7 +113,8 @@ typedef struct {
     hr_name now_name;    /* the method that makes one attempt; may answer WAIT */
     hr_name wait_name;   /* the coroutine function that waits */
     const char *name;    /* the method's own name, for __qualname__ */
-    int iterating;       /* an empty result is the end of an async iteration */
+    int iterating;       /* it is a step of an async iteration */
+    int ends_empty;      /* whose end is an empty result */
 } hr_operation;
 
 /* Return an awaitable that does operation on owner with up to two arguments, which may
@@ -274,6 +279,8 @@ extern PyType_Spec hr_buffer_spec;
 extern PyType_Spec hr_reader_spec;
 extern PyType_Spec hr_writer_spec;
 extern PyType_Spec hr_text_spec;
+extern PyType_Spec hr_entry_spec;
+extern PyType_Spec hr_batch_spec;
 extern PyType_Spec hr_ring_spec;
 extern PyType_Spec hr_operation_spec;
 extern PyMethodDef hr_faces[];

@@ -10,6 +10,8 @@ static const char *const method_names[HR_NAMES] = {
     [HR_NAME_READLINE_WAIT] = "_readline_wait",
     [HR_NAME_WRITE_NOW] = "_write_now",
     [HR_NAME_WRITE_WAIT] = "_write_wait",
+    [HR_NAME_NEXT_NOW] = "_next_now",
+    [HR_NAME_NEXT_WAIT] = "_next_wait",
     [HR_NAME_SEEK_NOW] = "_seek_now",
     [HR_NAME_SEEK_WAIT] = "_seek_wait",
     [HR_NAME_CLOSE_NOW] = "_close_now",
@@ -46,7 +48,9 @@ add_types(PyObject *module, hr_state *state)
     if (add_type(module, &state->ready_type, &hr_ready_spec, NULL) < 0 ||
         add_type(module, &state->raw_type, &hr_raw_spec, NULL) < 0 ||
         add_type(module, &state->buffer_type, &hr_buffer_spec, NULL) < 0 ||
-        add_type(module, &state->text_type, &hr_text_spec, NULL) < 0) {
+        add_type(module, &state->text_type, &hr_text_spec, NULL) < 0 ||
+        add_type(module, &state->entry_type, &hr_entry_spec, NULL) < 0 ||
+        add_type(module, &state->batch_type, &hr_batch_spec, NULL) < 0) {
         return -1;
     }
 #if HR_HAVE_RING
@@ -126,6 +130,8 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->reader_type);
     Py_VISIT(state->writer_type);
     Py_VISIT(state->text_type);
+    Py_VISIT(state->batch_type);
+    Py_VISIT(state->entry_type);
     Py_VISIT(state->ring_type);
     Py_VISIT(state->operation_type);
     Py_VISIT(state->call_type);
@@ -148,6 +154,8 @@ module_clear(PyObject *module)
     Py_CLEAR(state->reader_type);
     Py_CLEAR(state->writer_type);
     Py_CLEAR(state->text_type);
+    Py_CLEAR(state->batch_type);
+    Py_CLEAR(state->entry_type);
     Py_CLEAR(state->ring_type);
     Py_CLEAR(state->operation_type);
     Py_CLEAR(state->fstat);

@@ -242,8 +242,12 @@ set_stop_iteration(PyObject *value)
 /* Tell whether value may be kept a while longer than its last user keeps it: nobody
    can notice for these, and deleting them runs no code. */
 static inline int
-may_be_kept(PyObject *value)
+may_be_kept(hr_state *state, PyObject *value)
 {
+    PyTypeObject *type = Py_TYPE(value);
+    if (type->tp_base == state->entry_type && type->tp_finalize == NULL) {
+        return 1;
+    }
     if (PyBytes_CheckExact(value)) {
         return PyBytes_GET_SIZE(value) <= KEEP_MAX;
     }
@@ -294,7 +298,7 @@ finish(hr_state *state, PyObject *value)
         return NULL;
     }
 #if HR_REUSE_STOP_ITERATION
-    if (may_be_kept(value) && reuse_stop_iteration(state, value)) {
+    if (may_be_kept(state, value) && reuse_stop_iteration(state, value)) {
         return NULL;
     }
 #else
@@ -323,7 +327,7 @@ is_empty(PyObject *value)
 static inline PyObject *
 result_of(const hr_operation *operation, PyObject *value)
 {
-    if (operation != NULL && operation->iterating) {
+    if (operation != NULL && operation->ends_empty) {
         int empty = is_empty(value);
         if (empty) {
             if (empty > 0) {

@@ -124,7 +124,7 @@ static const hr_operation reading_line = {
 };
 
 static const hr_operation iterating = {
-    text_readline_now, HR_NAME_READLINE_NOW, HR_NAME_READLINE_WAIT, "__anext__", 1,
+    text_readline_now, HR_NAME_READLINE_NOW, HR_NAME_READLINE_WAIT, "__anext__", 1, 1,
 };
 
 PyDoc_STRVAR(readline_doc, "readline($self, size=-1, /)\n--\n\n"

@@ -23,27 +23,33 @@ class SyncScandirIterator(ScandirIterator[AnyStr]):
 
     _looks = False
 
+    def __init__(self, path: Any = None, *, executor: Executor | None = None) -> None:
+        super().__init__(path, executor=executor)
+        self._convert = None
+
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> os.DirEntry[AnyStr]:
-        listing = self._listing
-        while listing is not None and not self._closed:
-            if listing.entries:
-                return listing.entries.popleft()
-            if listing.exhausted:
-                break
-            listing.read()
-        raise StopIteration
-
-    async def __anext__(self) -> Any:
-        return (await super().__anext__())._entry
+        listing = self._source
+        while not self._items:
+            if listing is None or self._closed:
+                raise StopIteration
+            if listing.batches:
+                self._items = listing.batches.popleft()
+            elif listing.exhausted:
+                raise StopIteration
+            else:
+                listing.read()
+        entry: Any = self._take()
+        return entry  # type: ignore[no-any-return]
 
     def close(self) -> None:
         """Close the directory; iteration then ends."""
         self._closed = True
-        if self._listing is not None:
-            self._listing.close()
+        self._items.clear()
+        if self._source is not None:
+            self._source.close()
 
     def __enter__(self) -> Self:
         return self
