@@ -69,6 +69,18 @@ def _find_asyncio_loop() -> object:
 _asyncio_loop: Callable[[], object] = _find_asyncio_loop
 
 
+def _find_asyncio_task() -> object:
+    """Stand in for `_asyncio.running_task` until a loop of asyncio has run."""
+    global _asyncio_task
+    from headrace.engine import _asyncio
+
+    _asyncio_task = _asyncio.running_task
+    return _asyncio_task()
+
+
+_asyncio_task: Callable[[], object] = _find_asyncio_task
+
+
 def running_loop_key() -> Any:
     """Return what identifies the running loop: None outside one.
 
@@ -93,9 +105,7 @@ def running_task() -> object:
         from headrace.engine import _trio
 
         return _trio.running_task()
-    from headrace.engine import _asyncio
-
-    return _asyncio.running_task()
+    return _asyncio_task()
 
 
 def new_host(key: Any) -> Host:

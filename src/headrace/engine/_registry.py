@@ -53,6 +53,8 @@ class Place:
 
 
 _places: weakref.WeakKeyDictionary[Any, Place] = weakref.WeakKeyDictionary()
+#: The loop that was looked up last, and its place: most programs have one loop.
+_latest: tuple[Callable[[], object], Callable[[], Place | None]]
 #: Loops begin in many threads.
 _placing = threading.Lock()
 
@@ -70,10 +72,26 @@ def current_engine() -> Engine:
             "no running event loop: headrace's files are used inside 'async def' "
             "functions, run for example by asyncio.run() or trio.run()"
         )
-    place = _places.get(key)
+    seen, its_place = _latest
+    place = its_place() if seen() is key else _find_place(key)
     if place is None:
         place = _new_place(key)
     return place.engine or _new_engine(place)
+
+
+def _find_place(key: Any) -> Place | None:
+    global _latest
+    place = _places.get(key)
+    if place is not None:
+        _latest = weakref.ref(key), weakref.ref(place)
+    return place
+
+
+def _no_place() -> None:
+    """Stand for a reference to nothing."""
+
+
+_latest = _no_place, _no_place
 
 
 def _new_place(key: Any) -> Place:
@@ -254,7 +272,8 @@ def host_name() -> str | None:
 
 def _forget() -> None:
     """Leave the parent's loops to it; those of the child get engines of their own."""
-    global _placing
+    global _latest, _placing
+    _latest = _no_place, _no_place
     _placing = threading.Lock()
     for place in tuple(_places.values()):
         place.forget()

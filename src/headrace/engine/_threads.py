@@ -109,6 +109,8 @@ class ThreadsEngine:
         """
         if self._limited and isinstance(job, Job) and job in self._limited:
             await self._admit(job)
+        elif self._over_soon(job):
+            return job.outcome()
         if on_cancel == "finish":
             _effects.add(job)
             if job.completed:
@@ -119,19 +121,14 @@ class ThreadsEngine:
         assert signal is not None
         suspended = monotonic()
         try:
-            await self.wait(signal, _leave(job) if finish else None)
-        except self._cancelled:
-            if job.withdrawn or job.withdraw():
-                _effects.discard(job)
-                self._give_token_back(job)
-            else:
-                try:
-                    if finish:
-                        with Shield():
-                            await self.wait(signal)
-                finally:
-                    self._give_up(job)
-            raise
+            # (`self.wait()`, written out: each call that is not inline comes by.)
+            await signal.wait(_leave(job) if finish else None)
+        except self._cancelled as cancellation:
+            shield = current_shield()
+            if shield is None:
+                await self._leave_cancelled(job, signal, finish)
+                raise
+            await self._wait_through(cancellation, shield, signal)
         except GeneratorExit:
             # The coroutine is dropped, perhaps with its loop: nobody will wait.
             self._give_up(job)
@@ -140,6 +137,25 @@ class ThreadsEngine:
             _effects.discard(job)
         budget.renew(suspended)
         return job.outcome()
+
+    def _over_soon(self, job: Operation) -> bool:
+        """Tell whether *job* was so quick that its task need not be suspended."""
+        return False
+
+    async def _leave_cancelled(
+        self, job: Operation, signal: Signal, finish: bool
+    ) -> None:
+        """Do what a cancellation of the task that waits for *job* asks for."""
+        if job.withdrawn or job.withdraw():
+            _effects.discard(job)
+            self._give_token_back(job)
+            return
+        try:
+            if finish:
+                with Shield():
+                    await self.wait(signal)
+        finally:
+            self._give_up(job)
 
     def submit(
         self,
@@ -241,13 +257,19 @@ class ThreadsEngine:
             shield = current_shield()
             if shield is None:
                 raise
-            shield.note(cancellation)
+            await self._wait_through(cancellation, shield, signal)
+
+    async def _wait_through(
+        self, cancellation: BaseException, shield: Shield, signal: Signal
+    ) -> None:
+        """Wait for *signal* whatever is cancelled, now that it has been once."""
+        shield.note(cancellation)
         with self.host.calm():
             while True:
                 try:
                     return await signal.wait()
-                except self._cancelled as cancellation:
-                    shield.note(cancellation)
+                except self._cancelled as another:
+                    shield.note(another)
 
     async def checkpoint(self) -> None:
         """Give every other ready task a turn; renews the inline budget."""

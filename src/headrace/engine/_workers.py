@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import Any, Literal
+from typing import Any
 
 from headrace._native import Call, CallWorkers, Completions
 from headrace._platform import usable_cpus
@@ -24,7 +24,11 @@ from headrace.engine._inflight import Operation
 from headrace.engine._lanes import Lane, counted
 from headrace.engine._threads import ThreadsEngine, operation_ended
 
-_LANES = {Lane.WORK: 0, Lane.WAIT: 1}
+
+def _number(lane: Lane) -> int:
+    """Return what `workers.h` calls *lane*."""
+    return 0 if lane is Lane.WORK else 1
+
 
 #: What `Request.kind` names.
 _KINDS: dict[str, int] = {
@@ -153,7 +157,7 @@ class WorkersEngine(ThreadsEngine):
         if not job.start(
             _pool or _new_pool(),
             completed.completions,
-            _LANES[lane],
+            _number(lane),
             keep,
             _KINDS[kind],
             *details,
@@ -166,25 +170,18 @@ class WorkersEngine(ThreadsEngine):
         counters.hops += 1
         return job
 
-    async def outcome(
-        self, job: Operation, on_cancel: Literal["abandon", "finish"] = "abandon"
-    ) -> Any:
-        """Wait for a submitted *job*; see `ThreadsEngine.run`.
+    def _over_soon(self, job: Operation) -> bool:
+        """Look for a moment whether *job* is complete; tell whether it is.
 
-        If the loop has nothing else to do, a short call is waited for by polling:
-        suspending the task and waking the loop takes several times as long, and the
-        GIL, which another thread may have got meanwhile.
+        Where the loop has nothing else to do: suspending the task and waking the loop
+        takes several times as long as a short call, and the GIL, which another thread
+        may have got meanwhile.
         """
-        if type(job) is NativeJob and self._poll(job):
-            return job.outcome()
-        return await super().outcome(job, on_cancel)
-
-    def _poll(self, job: NativeJob) -> bool:
-        """Look for a moment whether *job* is complete; tell whether it is."""
         completed = self._completed
         if (
             _poll_ns > 0
             and completed is not None
+            and type(job) is NativeJob
             and self.host.idle()
             # It counts as inline work, of which there may be too much.
             and not budget.spend(OPERATIONS_PER_LOOK)
@@ -224,7 +221,7 @@ def _resize(chosen: Settings) -> None:
 
 
 def _alive(lane: Lane) -> int:
-    return _pool.threads(_LANES[lane]) if _pool is not None else 0
+    return _pool.threads(_number(lane)) if _pool is not None else 0
 
 
 def _forget() -> None:

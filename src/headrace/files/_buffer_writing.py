@@ -47,10 +47,12 @@ class BufferedWriting(Buffered, Writer):
 
     def _attempt_write(self, data: ReadableBuffer) -> int | Wait:
         self._freeze()
-        if budget.spend():
-            return WAIT
         piece: Any = data if data.__class__ is bytes else source_view(data)
         count = len(piece)
+        # The first piece in a buffer costs as little as those that the core takes; how
+        # the buffer was emptied has been counted.
+        if (self._held or not count or budget.strict) and budget.spend():
+            return WAIT
         if self._held + count > self._buffer_size:
             return WAIT
         if self._pos < len(self._data) and not self._leave_reading():

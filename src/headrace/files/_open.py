@@ -365,9 +365,10 @@ async def _open_path(
 ) -> AsyncFileIO | Descriptor:
     opened: AsyncFileIO | tuple[int, Status, Device] | None
     if begun is WAIT:
-        if budget.spend():
-            await current_engine().checkpoint()
         inline = mode.inline and opener is None
+        # What the engine does is no inline work, or counts itself.
+        if inline and budget.spend():
+            await current_engine().checkpoint()
         opened = open_inline(AsyncFileIO, path, mode) if inline else None
     else:
         opened = begun
