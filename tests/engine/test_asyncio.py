@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace.engine import Shield, current_engine
+from headrace.engine import Shield, budget, current_engine
 from headrace.engine._asyncio import AsyncioHost, running_loop, running_task
 from tests.conftest import open_descriptors
 from tests.fakes import begun, turns
@@ -219,3 +219,66 @@ async def test_readiness_is_not_waited_for_after_a_cancellation_in_the_shield(
     await asyncio.wait([task])
     assert task.cancelled()
     assert steps == ["checkpoint"]
+
+
+# -- Tasks that yield because the budget is spent --
+
+
+async def test_of_the_tasks_that_yield_one_goes_on_in_each_turn_of_the_loop() -> None:
+    loop = asyncio.get_running_loop()
+    turn = 0
+    went_on: list[tuple[str, int]] = []
+
+    def count() -> None:
+        nonlocal turn
+        turn += 1
+        if len(went_on) < 12:
+            loop.call_soon(count)
+
+    async def work(name: str) -> None:
+        for _ in range(4):
+            await current_engine().checkpoint()
+            went_on.append((name, turn))
+
+    loop.call_soon(count)
+    await asyncio.gather(*map(work, "abc"))
+    assert "".join(name for name, _ in went_on) == "abc" * 4
+    assert len({turn for _, turn in went_on}) == 12
+
+
+async def test_yielding_beside_others_renews_the_budget() -> None:
+    left: list[int] = []
+
+    async def work() -> None:
+        await current_engine().checkpoint()
+        left.append(budget.account.operations)
+        budget.account.operations = 1000
+
+    await asyncio.gather(work(), work(), work())
+    assert left == [0, 0, 0]
+
+
+@pytest.mark.parametrize("passed", [1, 2, 3, 4, 5])
+async def test_cancelled_task_that_yields_keeps_none_waiting(passed: int) -> None:
+    async def work() -> str:
+        for _ in range(3):
+            await current_engine().checkpoint()
+        return "done"
+
+    started = [asyncio.ensure_future(work()) for _ in range(4)]
+    await turns(passed)
+    started[1].cancel()
+    ends = await asyncio.gather(*started, return_exceptions=True)
+    assert isinstance(ends.pop(1), asyncio.CancelledError)
+    assert ends == ["done"] * 3
+    await current_engine().checkpoint()
+
+
+async def test_dropped_task_that_yields_keeps_none_waiting() -> None:
+    first = asyncio.ensure_future(current_engine().checkpoint())
+    await asyncio.sleep(0)
+    second = current_engine().checkpoint()
+    second.send(None)
+    second.close()
+    await first
+    await current_engine().checkpoint()
