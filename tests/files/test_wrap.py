@@ -20,7 +20,7 @@ from unittest.mock import AsyncMock, MagicMock, Mock
 import pytest
 
 from headrace import stats
-from headrace.files._wrap import Place, WrappedFile, lines_in_memory, wrap
+from headrace.files._wrap import WrappedFile, wrap
 from tests import tasks
 
 LONG_S = 10
@@ -282,30 +282,6 @@ async def test_readline_shares_the_lines_in_memory(opener: Any) -> None:
         while await f.readline():
             pass
         assert (stats() - before).engine_jobs <= len(DATA) / 3500 + 3
-
-
-def test_lines_in_memory_never_counts_too_many(tmp_path: Path) -> None:
-    """Each line that it promises is read without the raw file being asked."""
-    path = tmp_path / "file"
-    path.write_bytes(b"\n\r\n\r\r\nabc\n" * 5000)
-
-    class Counting(io.FileIO):
-        reads = 0
-
-        def readinto(self, buffer: Any, /) -> int:
-            self.reads += 1
-            return super().readinto(buffer) or 0
-
-    for newline in (None, "", "\n", "\r", "\r\n"):
-        raw = Counting(path)
-        text = io.TextIOWrapper(io.BufferedReader(raw), "utf-8", newline=newline)
-        with text:
-            while line := text.readline():
-                promised = lines_in_memory(text, line, Place.DISK)
-                reads = raw.reads
-                for _ in range(promised):
-                    assert text.readline()
-                assert raw.reads == reads, newline
 
 
 async def test_spooled_file_is_inline_until_it_rolls_over() -> None:
