@@ -36,6 +36,8 @@ test-pure: $(VENV)/.has-test  ## Run the tests without the C core
 # The interpreter is built without the sanitizers, so their library is loaded first.
 # Python keeps some memory until the process ends, which counts as no leak.
 NATIVE := src/headrace/_native/c
+# What runs in the native threads, and knows nothing of Python.
+WORKERS := $(foreach part,workers work large inbox,$(NATIVE)/$(part).c)
 SANITIZED := build/sanitized
 ASAN_RUN = env PYTHONPATH=$(SANITIZED) PYTHONMALLOC=malloc \
 	LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
@@ -55,7 +57,7 @@ test-asan: $(VENV)/.has-test  ## Run the tests with the C core under ASan and UB
 test-tsan:  ## Run the native threads under ThreadSanitizer
 	mkdir -p build
 	$(CC) -std=c11 -g -O1 -fsanitize=thread -Wall -Wextra -Werror -I$(NATIVE) \
-		tests/_native/drive_workers.c $(NATIVE)/workers.c -o build/drive-workers -lpthread
+		tests/_native/drive_workers.c $(WORKERS) -o build/drive-workers -lpthread
 	TSAN_OPTIONS=halt_on_error=1 build/drive-workers
 
 test-engines: $(VENV)/.has-test  ## Run the tests on each engine: uring, workers, threads

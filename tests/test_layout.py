@@ -30,7 +30,11 @@ LOOPLESS_LAYERS = ("_native", "engine", "files", "fs", "remote")
 TWINS = "_native.py."
 # C files that have no Python twin: the module itself, the Python functions over those
 # that hold no PyObject, and the ring (see the design); and the other way round.
-C_ONLY = {"calls", "faces", "module", "path", "ring", "ring_face", "status", "subclass"}
+C_ONLY = {
+    *("module", "faces", "path", "status", "subclass"),
+    *("calls", "inbox", "large", "work"),
+    *("ring", "ring_face"),
+}
 PY_ONLY: set[str] = set()
 
 

@@ -17,6 +17,10 @@ pytestmark = [
 SOURCES = Path(__file__).parents[2] / "src" / "headrace" / "_native" / "c"
 
 
+#: What runs in the native threads, and knows nothing of Python.
+PARTS = ("workers", "work", "large", "inbox")
+
+
 @pytest.mark.parametrize("sanitizer", ["thread", "address,undefined"])
 def test_no_call_is_lost_and_nothing_is_raced_for(
     sanitizer: str, tmp_path: Path
@@ -29,7 +33,8 @@ def test_no_call_is_lost_and_nothing_is_raced_for(
     built = subprocess.run(
         [
             *(compiler, "-std=c11", "-g", "-O1", f"-fsanitize={sanitizer}"),
-            *(f"-I{SOURCES}", str(driver), str(SOURCES / "workers.c")),
+            *(f"-I{SOURCES}", str(driver)),
+            *(str(SOURCES / f"{part}.c") for part in PARTS),
             *("-o", str(program), "-lpthread"),
         ],
         capture_output=True,
