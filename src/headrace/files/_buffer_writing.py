@@ -171,6 +171,9 @@ class BufferedWriting(Buffered, Writer):
                 self._thaw()
 
     def _wrote(self, count: int) -> None:
+        if count == self._held:
+            self._drop_pending()
+            return
         rest = self._pending_bytes()[count:]
         self._pending[:] = [rest] if rest else []
         self._held = len(rest)

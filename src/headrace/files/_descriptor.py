@@ -402,7 +402,8 @@ class FileDescriptor(DescriptorJobs):
         Called inside a `Shield`.
         """
         try:
-            await self.settle()
+            if self.unwritten or self._late is not None:
+                await self.settle()
             if len(data) and (self._special or not self.closefd):
                 await self.store(data, wrote)
                 data = b""
@@ -413,7 +414,8 @@ class FileDescriptor(DescriptorJobs):
         if not data:
             await self._shut_descriptor()
             return
-        await self._wait_for_calls()
+        if self._in_flight:
+            await self._wait_for_calls()
         self.closed = True
         error = await self._run(
             _calls.write_and_close, self._fd, data, self._position, on_cancel="finish"
