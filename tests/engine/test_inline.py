@@ -204,6 +204,22 @@ def test_change_of_the_limit_has_devices_looked_at_again(
 # -- Opening --
 
 
+def test_root_is_looked_at_again_when_there_was_no_descriptor_left(
+    fresh: dict[int, Device], path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_left(name: Any, *arguments: Any, **keywords: Any) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), name)
+
+    with path.open("rb") as file:
+        fd = file.fileno()
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "open", none_left)
+            assert device_of(fd, os.fstat(fd)) is fresh[os.fstat(fd).st_dev]
+        assert policy._root is None
+        device_of(fd, os.fstat(fd))
+    assert policy._root is fresh[os.stat("/").st_dev]
+
+
 def test_nothing_is_opened_inline_before_the_root_is_known(
     path: Path, fresh: dict[int, Device], kernel: Kernel
 ) -> None:

@@ -185,7 +185,13 @@ def learn_root() -> None:
     _root = UNKNOWN
     if not O_PATH or not limits.inline or is_android():
         return
-    fd = os.open("/", _PROBE_FLAGS)
+    try:
+        fd = os.open("/", _PROBE_FLAGS)
+    except OSError:
+        # No descriptor is left (EMFILE): nothing that the caller asked for has failed,
+        # and another time there may be one.
+        _root = None
+        return
     try:
         _root = device_of(fd, os.fstat(fd))
     finally:
