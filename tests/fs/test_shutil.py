@@ -166,6 +166,12 @@ CALLS += [
     ("copytree", (".", "../new", True, shutil.ignore_patterns("*.tmp", "l*")), {}),
     ("copytree", (".", "../new"), {"symlinks": True, "copy_function": shutil.copy}),
     ("copytree", ("folder", "new"), {"copy_function": os.link}),
+    ("copytree", ("folder", "folder"), {"dirs_exist_ok": True}),
+    (
+        "copytree",
+        ("folder", "folder"),
+        {"dirs_exist_ok": True, "copy_function": shutil.copyfile},
+    ),
     ("move", ("file", "new"), {}),
     ("move", ("file", "folder"), {}),
     ("move", ("file", "large"), {}),
@@ -180,6 +186,8 @@ CALLS += [
     ("rmtree", ("missing",), {}),
     ("rmtree", ("missing",), {"ignore_errors": True}),
     ("rmtree", ("to-folder",), {}),
+    ("rmtree", ("link",), {}),
+    ("rmtree", ("dangling",), {}),
     ("rmtree", ("to-folder",), {"ignore_errors": True}),
 ]
 

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, NamedTuple, cast
 
-from headrace.fs._copy import Copying, copy_file
+from headrace.fs._copy import DATA, Copying, copy_file
 from headrace.fs._steps import Ask, Progress, Tally, Work, give, is_async, side_by_side
 
 __all__ = ["TreeOptions", "copy_tree"]
@@ -175,8 +175,10 @@ class Tree:
         if entry.is_dir():
             return True
         if options.copying is not None:
+            # As there: errors name what was given, and `copyfile` is given the path.
+            given = source if options.copying is DATA else entry
             yield from copy_file(
-                options.copying, entry, target, True, self._tally, announced
+                options.copying, given, target, True, self._tally, announced
             )
         elif is_async(options.copy_function):
             yield Ask(options.copy_function, source, target)

@@ -102,7 +102,13 @@ class _Remover:
             yield from self._report(os.lstat, path, error)
             return
         if stat.S_ISLNK(seen.st_mode):
-            yield from self._refuse_link(path)
+            # `shutil` opens what it leads to first, and reports that it cannot.
+            try:
+                os.stat(path, dir_fd=dir_fd)
+            except OSError as error:
+                yield from self._report(os.open, path, error)
+            else:
+                yield from self._refuse_link(path)
             return
         if not (yield from self._enter(path, path, dir_fd)):
             return
