@@ -1,9 +1,9 @@
 """Fairness: how much inline work runs before the event loop gets a turn.
 
 An `await` that never suspends starves every other task. As in Tokio's cooperative
-scheduling there is a budget; here it is time, about a millisecond of inline work
+scheduling there is a budget; here it is time, half a millisecond of inline work
 in a thread, looked at once every few operations. One yield costs 5-10 µs, so this
-costs about one percent.
+costs one or two percent.
 
 Trio asks for more: there, each operation is a checkpoint, and nothing may be done
 inline but inside one; docs/explanation/trio.md.
@@ -19,7 +19,7 @@ from time import monotonic
 from headrace.engine import _hosts
 
 #: The longest that inline work may keep the loop from turning.
-SLICE_S = 0.001
+SLICE_S = 0.0005
 #: Operations between two looks at the clock. Also the most that a task, coming
 #: back from a long sleep with its time long over, may do before it yields.
 OPERATIONS_PER_LOOK = 8
