@@ -1118,3 +1118,49 @@ def test_text_is_written_at_the_exit_of_the_interpreter(tmp_path: Path) -> None:
         f"{number} é\n" for number in range(20000)
     )
     assert b"unclosed file <headrace.AsyncTextIOWrapper" in result.stderr
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "utf-16"])
+@pytest.mark.parametrize("newline", [None, "", "\n", "\r\n"])
+@pytest.mark.parametrize("first", ["", "a", "a\n", "a\r\n", "a\r"])
+async def test_file_read_whole_that_grows_goes_on_as_with_open(
+    tmp_path: Path, encoding: str, newline: str | None, first: str
+) -> None:
+    path = tmp_path / "file"
+
+    def grow(text: str) -> None:
+        with path.open("ab") as file:
+            file.write(text.encode(encoding.replace("utf-16", "utf-16-le")))
+
+    grow(first)
+    if encoding == "utf-16":
+        path.write_bytes(first.encode(encoding))
+    ours: list[Any] = []
+    theirs: list[Any] = []
+    with path.open(encoding=encoding, newline=newline) as sync:
+        async with headrace.open(path, encoding=encoding, newline=newline) as file:
+            for more in ("b\n", "c\r", "\nd"):
+                theirs += [sync.read(), sync.newlines, sync.tell()]
+                ours += [await file.read(), file.newlines, await file.tell()]
+                grow(more)
+            sync.seek(0)
+            await file.seek(0)
+            theirs += [sync.newlines, sync.read(), sync.newlines]
+            ours += [file.newlines, await file.read(), file.newlines]
+    assert ours == theirs
+
+
+async def test_bytes_that_are_no_text_are_complained_of_as_with_open(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"fine \xff not fine \xe2\x82")
+    with (
+        path.open(encoding="utf-8") as sync,
+        pytest.raises(UnicodeDecodeError) as raised,
+    ):
+        sync.read()
+    async with headrace.open(path, encoding="utf-8") as file:
+        with pytest.raises(UnicodeDecodeError) as also:
+            await file.read()
+    assert also.value.args == raised.value.args

@@ -107,9 +107,19 @@ class Decoder:
         self._newline = newline
         #: Whether it decodes the same in whatever pieces it is given.
         self.transparent = info.name in _SUPERSETS_OF_ASCII and errors == "strict"
-        self._decoder = self._make()
-        #: Back to the state at the start of a file.
-        self.reset = self._decoder.reset
+        #: The codec's own, made when first needed: a file that is read whole does
+        #: without, which is a tenth of opening, reading and closing a small one.
+        self._made: Any = None
+        #: Whether there was a "\n" in what was decoded without it.
+        self._saw_feed = False
+
+    @property
+    def _decoder(self) -> Any:
+        if self._made is None:
+            self._made = self._make()
+            if self._saw_feed:
+                self._made.decode(b"\n")  # For `newlines`; changes nothing else.
+        return self._made
 
     def _make(self) -> Any:
         decoder = self._info.incrementaldecoder(self._errors)
@@ -125,11 +135,22 @@ class Decoder:
 
     def decode(self, data: bytes, final: bool) -> str:
         """Decode *data*, which nothing follows if *final*; raises as the codec does."""
+        if final and self._made is None and self.is_plain(data):
+            text: Any = data.decode(self._info.name)
+            if not self._newline and "\n" in text:
+                self._saw_feed = True
+            return text  # type: ignore[no-any-return]
         text = self._decoder.decode(data, final)
         if not isinstance(text, str):
             kind = type(text).__name__
             raise TypeError(f"decoder should return a string result, not '{kind:.200}'")
         return text
+
+    def reset(self) -> None:
+        """Go back to the state at the start of a file."""
+        self._saw_feed = False
+        if self._made is not None:
+            self._made.reset()
 
     def getstate(self) -> tuple[bytes, int]:
         """Return the bytes that wait for more of a character, and the flags."""
@@ -138,7 +159,7 @@ class Decoder:
     def jump(self, cookie: Cookie) -> None:
         """Take note that what is decoded next stands at *cookie*'s position."""
         if cookie.at_start:
-            self._decoder.reset()
+            self.reset()
         else:
             self._decoder.setstate((b"", cookie.flags))
 

@@ -56,9 +56,13 @@ class TextBase(Text):
         super().__init__()
         # Any: which methods it has depends on the mode, and so do those used here.
         self._buffer = buffer
-        note_layers(buffer, 2)
         self._turns = Turns()
-        self._seekable = bool(buffer.can_seek)
+        raw = getattr(buffer, "raw", None)
+        if isinstance(raw, AsyncFileIO):
+            raw.layers = 2
+            self._seekable = raw.can_seek
+        else:
+            self._seekable = bool(buffer.can_seek)
         # -- The codec, for each side that the file has.
         self._decoder: Decoder | None = None
         self._encoder: Encoder | None = None

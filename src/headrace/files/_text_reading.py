@@ -205,9 +205,10 @@ class TextReading(TextBase):
             # As in `io`: what was decoded before can still be read.
             self._segments.clear()
             raise
-        if self._pos < len(self._text):
-            text = self._text[self._pos :] + text
-        self._drop_text()
+        if self._decoded:
+            if self._pos < len(self._text):
+                text = self._text[self._pos :] + text
+            self._drop_text()
         return text
 
     def chunks(self, size: int) -> Chunks[str]:
