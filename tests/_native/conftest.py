@@ -8,7 +8,17 @@ from typing import Any
 
 import pytest
 
-TWINS = ("batch", "buffer", "inline", "lines", "raw", "reader", "ready", "writer")
+TWINS = (
+    "batch",
+    "buffer",
+    "copy",
+    "inline",
+    "lines",
+    "raw",
+    "reader",
+    "ready",
+    "writer",
+)
 
 
 def core_in_python() -> SimpleNamespace:

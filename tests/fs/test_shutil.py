@@ -566,6 +566,7 @@ async def test_directories_are_copied_side_by_side(
     for name in "ab":
         (tmp_path / "tree" / name).mkdir(parents=True)
         (tmp_path / "tree" / name / "file").touch()
+    monkeypatch.setattr(_copytree, "SIDE_BY_SIDE", 2)
     both = threading.Barrier(2)
     original = _copy.copy_file
 
@@ -576,6 +577,26 @@ async def test_directories_are_copied_side_by_side(
     monkeypatch.setattr(_copytree, "copy_file", copy_file)
     await headrace.shutil.copytree(tmp_path / "tree", tmp_path / "new")
     assert sorted(os.listdir(tmp_path / "new")) == ["a", "b"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is one way")
+async def test_small_files_of_a_tree_are_copied_by_one_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "small").write_bytes(b"x")
+    (tmp_path / "tree" / "empty").touch()
+
+    def refuse(*args: Any) -> Any:
+        raise AssertionError(args)
+
+    monkeypatch.setattr(_copy, "copy_data", refuse)
+    told: list[tuple[int, int]] = []
+    await headrace.shutil.copytree(
+        tmp_path / "tree", tmp_path / "new", progress=lambda *now: told.append(now)
+    )
+    assert (tmp_path / "new" / "small").read_bytes() == b"x"
+    assert told[-1] == (1, 1)
 
 
 # -- rmtree -------------------------------------------------------------------------

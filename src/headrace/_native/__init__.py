@@ -46,6 +46,7 @@ __all__ = [
     "absolute",
     "cached_kind",
     "close_linked",
+    "copy_new",
     "file_system_type",
     "find_line_end",
     "last_line_end",
@@ -101,6 +102,7 @@ if not TYPE_CHECKING and NATIVE:
         Writer,
         cached_kind,
         close_linked,
+        copy_new,
         file_system_type,
         find_line_end,
         last_line_end,
@@ -115,6 +117,7 @@ if not TYPE_CHECKING and NATIVE:
 else:
     from headrace._native.py.batch import Batch, Entry
     from headrace._native.py.buffer import Buffer
+    from headrace._native.py.copy import copy_new
     from headrace._native.py.inline import (
         cached_kind,
         close_linked,

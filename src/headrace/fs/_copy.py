@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from io import FileIO
 from typing import Any, Final, NamedTuple, cast
 
+from headrace._native import copy_new
 from headrace.fs._steps import Tally, Work
 
 __all__ = [
@@ -205,6 +206,8 @@ class Copying(NamedTuple):
     """Does the same by the descriptors of source and destination."""
     into_directory: bool = True
     """A destination that is a directory stands for a file in it."""
+    depth: int = 0
+    """The same for `copy_new`."""
 
 
 def copy_file(
@@ -228,6 +231,10 @@ def copy_file(
     if copying.into_directory and os.path.isdir(target):
         target = cast("Any", os.path.join(target, os.path.basename(source)))
     sys.audit("shutil.copyfile", source, target)
+    size = _copy_at_once(copying, source, target)
+    if size >= 0:
+        tally.add(size, size - (announced or 0))
+        return target
     check(source, target)
     if not follow_symlinks and is_link(source):
         os.symlink(os.readlink(source), target)
@@ -253,6 +260,25 @@ def copy_file(
     if not finished and copying.metadata is not None:
         copying.metadata(source, target, follow_symlinks)
     return target
+
+
+def _copy_at_once(copying: Copying, entry: Any, target: Any) -> int:
+    """Copy a small file to where nothing is yet, by one call without the GIL.
+
+    Returns:
+        Its size; a negative number if the other way has to be gone.
+    """
+    # Of a path it would have to be asked what is there.
+    if entry.__class__ is not os.DirEntry or not entry.is_file(follow_symlinks=False):
+        return -1
+    # As the other way tells them (PEP 578), which then tells them once more.
+    sys.audit("open", entry.path, "rb", os.O_RDONLY)
+    sys.audit("open", target, "xb", os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    source, target_name = os.fsencode(entry.path), os.fsencode(target)
+    size = copy_new(source, target_name, SMALL_SIZE, copying.depth)
+    if size >= 0 and copying.event:
+        sys.audit(copying.event, entry, target)
+    return size
 
 
 def _name(path: Any) -> Any:
@@ -333,8 +359,8 @@ def _all_by_path(source: Any, target: Any, follow_symlinks: bool) -> None:
 DATA: Final = Copying("", None, None, into_directory=False)
 """As `shutil.copyfile`."""
 
-MODE: Final = Copying("shutil.copymode", _mode_by_path, _copy_mode)
+MODE: Final = Copying("shutil.copymode", _mode_by_path, _copy_mode, depth=1)
 """As `shutil.copy`."""
 
-ALL: Final = Copying("shutil.copystat", _all_by_path, _copy_all)
+ALL: Final = Copying("shutil.copystat", _all_by_path, _copy_all, depth=2)
 """As `shutil.copy2`."""

@@ -23,6 +23,7 @@ from typing import (
     Generic,
     Protocol,
     Self,
+    cast,
     overload,
 )
 
@@ -153,7 +154,7 @@ class ScandirIterator(
 
     def __init__(self, path: Any = None, *, executor: Executor | None = None) -> None:
         # As the source of an iterator of either kind of names.
-        make: Callable[..., Any] = Listing
+        make = cast("Callable[..., Any]", Listing)
         source = partial(make, path, self._looks)
         super().__init__("headrace.os.scandir()", source, DirEntry, executor)
         self._path = path

@@ -285,6 +285,7 @@ extern PyType_Spec hr_ring_spec;
 extern PyType_Spec hr_operation_spec;
 extern PyMethodDef hr_faces[];
 extern PyMethodDef hr_lines_faces[];
+extern PyMethodDef hr_copy_faces[];
 
 int hr_calls_add(PyObject *module, hr_state *state);
 int hr_ready_visit_free(hr_state *state, visitproc visit, void *arg);

@@ -108,6 +108,7 @@ module_exec(PyObject *module)
         return -1;
     }
     if (PyModule_AddFunctions(module, hr_lines_faces) < 0 ||
+        PyModule_AddFunctions(module, hr_copy_faces) < 0 ||
         hr_calls_add(module, state) < 0) {
         return -1;
     }
