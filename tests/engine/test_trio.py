@@ -24,7 +24,12 @@ from tests.hosts import TrioHost
 
 pytest.importorskip("trio")
 import trio
-from trio.testing import assert_checkpoints, assert_no_checkpoints
+from trio.testing import (
+    MockClock,
+    assert_checkpoints,
+    assert_no_checkpoints,
+    wait_all_tasks_blocked,
+)
 
 Main = Callable[..., Awaitable[Any]]
 
@@ -97,6 +102,31 @@ def test_the_host_is_named() -> None:
         return headrace.info().host
 
     assert run(main) == "trio"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs")
+def test_clock_that_stands_still_holds_up_no_wait_for_another(tmp_path: Path) -> None:
+    # Whoever opens a FIFO to write looks now and then whether somebody reads.
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+
+    async def write() -> None:
+        async with headrace.open(fifo, "w") as file:
+            await file.write("text")
+
+    async def read() -> str:
+        async with headrace.open(fifo) as file:
+            return await file.read()
+
+    async def main() -> str:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(write)
+            await wait_all_tasks_blocked()
+            return await read()
+
+    clock = MockClock()
+    assert trio.run(main, clock=clock) == "text"
+    assert clock.current_time() == 0
 
 
 def test_many_runs_leave_no_descriptor_and_no_thread(path: Path) -> None:
@@ -495,7 +525,7 @@ def test_two_tasks_watch_one_descriptor() -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(trio.lowlevel.wait_readable, reader)
             nursery.start_soon(current_engine().wait_readable, reader)
-            await trio.testing.wait_all_tasks_blocked()
+            await wait_all_tasks_blocked()
             os.write(writer, b"x")
         os.close(reader)
         os.close(writer)

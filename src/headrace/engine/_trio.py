@@ -11,8 +11,10 @@ the next checkpoint behind it raises.
 
 from __future__ import annotations
 
+import math
 import os
 import sys
+import time
 import types
 import weakref
 from collections.abc import Awaitable, Callable
@@ -171,9 +173,17 @@ class TrioHost:
         return nullcontext()
 
     async def sleep(self, seconds: float) -> None:
-        """Suspend the task for *seconds*."""
+        """Suspend the task for *seconds*.
+
+        By the run's clock if that goes on by itself. One of a test may stand still,
+        `trio.testing.MockClock`; what is waited for here is another process, or the
+        kernel, which do not.
+        """
         budget.account.suspensions += 1
-        await trio.sleep(seconds)
+        if _stands_still(trio.lowlevel.current_clock(), seconds):
+            await trio.to_thread.run_sync(time.sleep, seconds, abandon_on_cancel=True)
+        else:
+            await trio.sleep(seconds)
 
     async def wait_readable(self, fd: int) -> bool:
         """Wait until *fd* can be read; False if the run cannot watch it."""
@@ -198,6 +208,14 @@ class TrioHost:
             trio.lowlevel.notify_closing(watched)
             os.close(watched)
         return True
+
+
+def _stands_still(clock: trio.abc.Clock, seconds: float) -> bool:
+    """Tell whether *seconds* of *clock* take much longer, or never pass."""
+    if getattr(clock, "autojump_threshold", math.inf) < math.inf:
+        return False
+    deadline = clock.current_time() + seconds
+    return clock.deadline_to_sleep_time(deadline) > 10 * seconds
 
 
 def _nothing() -> None:
