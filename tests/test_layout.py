@@ -33,7 +33,7 @@ TWINS = "_native.py."
 C_ONLY = {
     *("module", "faces", "path", "status", "subclass"),
     *("calls", "inbox", "large", "work"),
-    *("ring", "ring_face"),
+    *("ring", "ring_face", "ring_operation"),
 }
 PY_ONLY: set[str] = set()
 
