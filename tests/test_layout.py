@@ -33,7 +33,7 @@ TWINS = "_native.py."
 C_ONLY = {
     *("module", "faces", "path", "status", "subclass"),
     *("calls", "inbox", "large", "work"),
-    *("ring", "ring_face", "ring_operation"),
+    *("ring", "ring_await", "ring_face", "ring_operation", "ring_reads"),
 }
 PY_ONLY: set[str] = set()
 

@@ -71,8 +71,8 @@ class Counters:
         "core",
     )
 
-    #: Asked for the buffer hits and inline calls that the C core counted itself.
-    core: Callable[[], tuple[int, int]]
+    #: Asked for the buffer hits, inline calls and ring reads that the C core counted.
+    core: Callable[[], tuple[int, int, int]]
 
     def __init__(self) -> None:
         self.buffer_hits = 0
@@ -87,8 +87,8 @@ class Counters:
         self.core = _nothing
 
 
-def _nothing() -> tuple[int, int]:
-    return 0, 0
+def _nothing() -> tuple[int, int, int]:
+    return 0, 0, 0
 
 
 counters = Counters()
@@ -100,15 +100,15 @@ def stats() -> Stats:
     Returns:
         A snapshot; subtract an earlier one to see what a piece of code did.
     """
-    buffer_hits, inline_calls = counters.core()
+    buffer_hits, inline_calls, ring_reads = counters.core()
     return Stats(
         buffer_hits=counters.buffer_hits + buffer_hits,
         inline_calls=counters.inline_calls + inline_calls,
-        engine_jobs=counters.engine_jobs,
+        engine_jobs=counters.engine_jobs + ring_reads,
         native_jobs=counters.native_jobs,
-        ring_jobs=counters.ring_jobs,
+        ring_jobs=counters.ring_jobs + ring_reads,
         polled=counters.polled,
         fallbacks=counters.fallbacks,
-        hops=counters.hops,
+        hops=counters.hops + ring_reads,
         yields=counters.yields,
     )

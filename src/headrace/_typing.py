@@ -10,7 +10,15 @@ import os
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any, Final, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import (
+    Any,
+    Final,
+    Literal,
+    NamedTuple,
+    Protocol,
+    TypeAlias,
+    runtime_checkable,
+)
 
 StrPath: TypeAlias = str | os.PathLike[str]
 BytesPath: TypeAlias = bytes | os.PathLike[bytes]
@@ -62,6 +70,17 @@ OpenBinaryMode: TypeAlias = (
 )
 
 
+class TaskFunctions(NamedTuple):
+    """What asyncio's tasks are met by."""
+
+    loop: object
+    running_loop: Callable[[], object]
+    """Returns the loop that runs in this thread."""
+    current_task: Callable[[Any], object]
+    """Returns the task of that loop which runs; None outside one."""
+    cancelled: type[BaseException]
+
+
 @runtime_checkable
 class Host(Protocol):
     """What the engine needs of an event loop; `engine/_asyncio.py` has the first."""
@@ -108,6 +127,10 @@ class Host(Protocol):
 
     def signal(self) -> Signal:
         """Return a new one-time signal of this loop."""
+        ...
+
+    def task_functions(self) -> TaskFunctions | None:
+        """Return what the core needs to suspend a task itself; None where it cannot."""
         ...
 
     async def checkpoint(self) -> None:

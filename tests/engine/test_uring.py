@@ -24,11 +24,13 @@ import headrace
 from headrace import _native, _settings
 from headrace.engine import (
     Device,
+    Shield,
     current_engine,
     known_devices,
     running_loop_key,
 )
 from headrace.engine import _registry as registry
+from headrace.files._raw import AsyncFileIO
 from tests.faults.support import descriptors, kernel_threads, passes, until
 from tests.hosts import Host
 
@@ -244,6 +246,165 @@ async def test_no_completion_is_lost_on_a_busy_machine(path: Path) -> None:
             process.wait()
 
 
+# -- Reads that the core awaits itself ----------------------------------------------
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Give the offsets of the reads that Python was asked for."""
+    offsets: list[int] = []
+    for name in ("_pread_wait", "_pread_job"):
+        monkeypatch.setattr(AsyncFileIO, name, _noting(name, offsets))
+    return offsets
+
+
+def _noting(name: str, offsets: list[int]) -> Any:
+    original = getattr(AsyncFileIO, name)
+
+    async def ask(file: Any, size: int, offset: int) -> bytes:
+        offsets.append(offset)
+        data: bytes = await original(file, size, offset)
+        return data
+
+    return ask
+
+
+async def test_only_the_first_read_asks_python(
+    path: Path, contents: bytes, asked: list[int]
+) -> None:
+    async with cold(path) as file:
+        for _ in range(3):
+            make_cold(file.fileno())
+            assert await file.pread(PAGE, PAGE) == contents[PAGE : 2 * PAGE]
+        places = range(0, SIZE, 16 * PAGE)
+        make_cold(file.fileno())
+        found = await asyncio.gather(*(file.pread(5000, at) for at in places))
+    assert found == [contents[at : at + 5000] for at in places]
+    assert len(asked) < 10
+
+
+async def test_direct_reads_are_cut_from_their_window(
+    path: Path, contents: bytes, asked: list[int]
+) -> None:
+    try:
+        file = await headrace.open(path, "rb", buffering=0, direct=True)
+    except OSError as error:
+        pytest.skip(str(error))
+    async with file:
+        await file.pread(PAGE, 0)
+        asked.clear()
+        for at, size in ((0, PAGE), (1, 1), (PAGE - 1, 2), (700, 20_000)):
+            assert await file.pread(size, at) == contents[at : at + size]
+        assert not asked
+        # What is short may be the end of the file or not: that is Python's to tell.
+        assert await file.pread(PAGE, SIZE - 10) == contents[-10:]
+        assert await file.pread(PAGE, SIZE + 10) == b""
+        assert asked
+
+
+async def test_cancelled_read_says_why_and_leaves_the_others(
+    path: Path, contents: bytes
+) -> None:
+    async with cold(path) as file:
+        await file.pread(PAGE, 0)
+        make_cold(file.fileno())
+        reads = [asyncio.ensure_future(file.pread(9, 9 * PAGE * i)) for i in range(9)]
+        await asyncio.sleep(0)
+        reads[4].cancel("not wanted")
+        with pytest.raises(asyncio.CancelledError, match="not wanted"):
+            await reads[4]
+        del reads[4]
+        found = await asyncio.gather(*reads)
+        places = [9 * PAGE * i for i in range(9) if i != 4]
+        assert found == [contents[at : at + 9] for at in places]
+
+
+async def test_read_of_a_ring_that_is_given_up_is_made_again(
+    path: Path, contents: bytes
+) -> None:
+    async with cold(path) as file:
+        await file.pread(PAGE, 0)
+        make_cold(file.fileno())
+        reads = [asyncio.ensure_future(file.pread(9, PAGE * i)) for i in range(1, 9)]
+        await asyncio.sleep(0)
+        held = rings()
+        assert held.ring().queued
+        held._retire(held.ring())
+        found = await asyncio.gather(*reads)
+    assert found == [contents[PAGE * i : PAGE * i + 9] for i in range(1, 9)]
+
+
+async def test_engine_that_is_chosen_later_is_used(path: Path) -> None:
+    async with cold(path) as file:
+        await file.pread(PAGE, 0)
+        headrace.configure(engine="threads")
+        make_cold(file.fileno())
+        before = headrace.stats()
+        await file.pread(PAGE, PAGE)
+        done = headrace.stats() - before
+    assert (done.engine_jobs, done.ring_jobs) == (1, 0)
+
+
+async def test_shielded_read_is_finished_first(path: Path, contents: bytes) -> None:
+    found: list[bytes] = []
+
+    async def read(file: Any) -> None:
+        with Shield():
+            found.append(await file.pread(9, PAGE))
+
+    async with cold(path) as file:
+        await file.pread(PAGE, 0)
+        make_cold(file.fileno())
+        reading = asyncio.ensure_future(read(file))
+        await asyncio.sleep(0)
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+    assert found == [contents[PAGE : PAGE + 9]]
+
+
+async def test_nested_loops_are_left_to_asyncio(
+    path: Path, asked: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asyncio, "_nest_patched", True, raising=False)
+    async with cold(path) as file:
+        for i in range(3):
+            make_cold(file.fileno())
+            await file.pread(PAGE, i * PAGE)
+        assert set(asked) == {0, PAGE, 2 * PAGE}
+
+
+def test_task_that_ends_the_loop_leaves_the_others(path: Path, contents: bytes) -> None:
+    """As a callback of asyncio's that raises SystemExit does."""
+    found: list[bytes] = []
+
+    async def read(file: Any, at: int) -> None:
+        data = await file.pread(9, at)
+        if at == PAGE:
+            raise SystemExit(7)
+        found.append(data)
+
+    async def begin() -> tuple[Any, list[Any]]:
+        file = await headrace.open(path, "rb", buffering=0)
+        make_cold(file.fileno())
+        await file.pread(PAGE, 0)
+        make_cold(file.fileno())
+        places = range(PAGE, 9 * PAGE, PAGE)
+        return file, [asyncio.ensure_future(read(file, at)) for at in places]
+
+    async def end(file: Any, reads: list[Any]) -> None:
+        await asyncio.gather(*reads)
+        await file.close()
+
+    with contextlib.closing(asyncio.new_event_loop()) as loop:
+        file, reads = loop.run_until_complete(begin())
+        with pytest.raises(SystemExit):
+            loop.run_until_complete(asyncio.gather(*reads[1:], reads[0]))
+        assert isinstance(reads[0].exception(), SystemExit)
+        loop.run_until_complete(end(file, reads[1:]))
+    assert sorted(found) == sorted(contents[i * PAGE :][:9] for i in range(2, 9))
+
+
 # -- Cancelling ---------------------------------------------------------------------
 
 
@@ -327,6 +488,9 @@ class Refused:
     def settle(self, result: Any, error: BaseException | None) -> None:
         self.result, self.error, self.completed = result, error, True
         self.signal.set()
+
+    def restart(self) -> bool:
+        return False
 
     def outcome(self) -> Any:
         if self.error is not None:

@@ -40,6 +40,7 @@ __all__ = [
     "Reader",
     "Ready",
     "Ring",
+    "RingReads",
     "Text",
     "Workers",
     "Writer",
@@ -79,10 +80,18 @@ if not TYPE_CHECKING and os.environ.get("HEADRACE_NATIVE") != "0":
         counters.core = _core.counts
 
 if TYPE_CHECKING:
-    from headrace._native._core import Call, CallWorkers, Completions, Operation, Ring
+    from headrace._native._core import (
+        Call,
+        CallWorkers,
+        Completions,
+        Operation,
+        Ring,
+        RingReads,
+    )
 else:
     # No twin: None without the core, or where it was built without io_uring.
     Ring = getattr(_core, "Ring", None) if NATIVE else None
+    RingReads = getattr(_core, "RingReads", None) if NATIVE else None
     Operation = getattr(_core, "Operation", None) if NATIVE else None
     # Likewise, where it was built without native threads.
     Call = getattr(_core, "Call", None) if NATIVE else None

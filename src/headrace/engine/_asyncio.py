@@ -16,6 +16,7 @@ from collections.abc import Callable, Generator, Sized
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from headrace._typing import TaskFunctions
 from headrace.engine._budget import budget
 
 
@@ -136,6 +137,19 @@ class AsyncioHost:
     def signal(self) -> AsyncioSignal:
         """Return a new one-time signal of this loop."""
         return AsyncioSignal(self.loop)
+
+    def task_functions(self) -> TaskFunctions | None:
+        """Return what the core needs to suspend a task itself; None where it cannot."""
+        if hasattr(asyncio, "_nest_patched"):
+            # nest_asyncio runs the loop inside a task: what waits in C would not be
+            # told of while that task, told first, runs it.
+            return None
+        return TaskFunctions(
+            self.loop,
+            asyncio._get_running_loop,
+            asyncio.current_task,
+            asyncio.CancelledError,
+        )
 
     async def checkpoint(self) -> None:
         """Let every other ready task run once; the inline budget then begins anew.

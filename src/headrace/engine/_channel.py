@@ -77,8 +77,13 @@ class Channel:
             os.eventfd_read(self.fd)
         except BlockingIOError:
             pass
-        for source in self._sources:
-            source.reap()
+        try:
+            for source in self._sources:
+                source.reap()
+        except BaseException:
+            # A task has ended the loop. If that goes on, so does what is left here.
+            os.eventfd_write(self.fd, 1)
+            raise
 
     def close(self) -> None:
         """End the channel: its loop runs no more. Does not block."""

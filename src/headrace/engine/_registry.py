@@ -259,6 +259,9 @@ def _choose_again(_: Settings) -> None:
     with _placing:
         for place in _places.values():
             place.engine = None
+            rings = place.sources.get(Wanted.URING)
+            if rings is not None:
+                rings.ask_python()
 
 
 on_change(_choose_again)

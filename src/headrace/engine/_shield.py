@@ -86,6 +86,11 @@ class Shield(AbstractContextManager["Shield"]):
             self._scope.shield = True
 
 
+def shield_variable() -> ContextVar[Shield | None]:
+    """Return the variable that is None where nothing can be shielded."""
+    return _current
+
+
 def current_shield() -> Shield | None:
     """Return the outermost shield that this task is inside of."""
     shield = _current.get()

@@ -154,6 +154,9 @@ class TrioHost:
         """Return a new one-time signal."""
         return TrioSignal()
 
+    def task_functions(self) -> None:
+        """Return None: each operation is a checkpoint, which is Python's business."""
+
     async def checkpoint(self) -> None:
         """Raise the cancellation, if there is one, and let the other tasks run."""
         budget.account.suspensions += 1

@@ -24,6 +24,7 @@ from headrace.engine._inflight import Operation
 from headrace.engine._inline import Device
 from headrace.engine._lanes import Lane
 from headrace.engine._ring_calls import READS, SYNCS, RingKind, ring_kind
+from headrace.engine._shield import shield_variable
 from headrace.engine._threads import effect_begins
 from headrace.engine._workers import Completed, WorkersEngine
 
@@ -94,11 +95,12 @@ def _refuse(error: int) -> str:
 class Rings:
     """A loop's ring, and earlier ones that have something to finish: a source."""
 
-    __slots__ = ("_fd", "_old", "_ring", "announced", "refusal")
+    __slots__ = ("_fd", "_old", "_reads", "_ring", "announced", "refusal")
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self._ring: _native.Ring | None = None
+        self._reads: _native.RingReads | None = None
         self._old: list[_native.Ring] = []
         self.announced = False
         #: Why this loop has no ring; "" while it may have one.
@@ -122,6 +124,33 @@ class Rings:
         except OSError as error:
             self.refusal = _refuse(error.errno or errno.ENOSYS)
 
+    def reads(self, host: Host) -> _native.RingReads | None:
+        """Return what files of this loop are read by without asking Python."""
+        if self._reads is None:
+            functions = host.task_functions()
+            if functions is None:
+                return None
+            self._reads = _native.RingReads(
+                functions.loop,
+                functions.running_loop,
+                functions.current_task,
+                shield_variable(),
+                functions.cancelled,
+                self.flush,
+                BATCH,
+            )
+        self._reads.ring = self._ring
+        return self._reads
+
+    def ask_python(self) -> None:
+        """Have the core submit nothing by itself, until the engine has once more."""
+        if self._reads is not None:
+            self._reads.ring = None
+
+    def _let_go(self) -> None:
+        self._ring = None
+        self.ask_python()
+
     def flush(self) -> None:
         """Hand to the kernel what is queued; what it does not take, workers do."""
         ring = self._ring
@@ -143,7 +172,7 @@ class Rings:
         if error == errno.EEXIST:
             # The loop goes on in another thread: completions come to the first alone.
             taken += ring.disown()
-            self._ring = None
+            self._let_go()
         elif error not in (errno.EAGAIN, errno.ENOMEM, errno.EBUSY):
             self.refusal = _refuse(error)
             self._retire(ring)
@@ -151,7 +180,7 @@ class Rings:
             _redo(job)
 
     def _retire(self, ring: _native.Ring) -> None:
-        self._ring = None
+        self._let_go()
         for job in ring.take_queue():
             _redo(job)
         self._old.append(ring)
@@ -184,8 +213,12 @@ class Rings:
             self._drop_finished()
 
     def _reap(self, ring: _native.Ring) -> None:
-        for job in ring.reap() or ():
-            _failed(job)
+        try:
+            for job in ring.reap() or ():
+                _failed(job)
+        finally:
+            # What tasks have submitted that the core has told of their last read.
+            self.flush()
 
     def drain(self) -> None:
         """Do nothing: nothing is left by now."""
@@ -195,7 +228,8 @@ class Rings:
         rings, self._old = [*self._old], []
         if self._ring is not None:
             rings.append(self._ring)
-            self._ring = None
+        self._let_go()
+        self._reads = None
         self.refusal = self.refusal or "has ended with its loop"
         for ring in rings:
             ring.close(LAST_WAIT_S)
@@ -206,7 +240,7 @@ class Rings:
             if ring is not None:
                 ring.forget()
         self._old.clear()
-        self._ring = None
+        self._let_go()
 
 
 # -- What the ring refused ----------------------------------------------------
@@ -225,7 +259,8 @@ def _failed(job: _native.Operation) -> None:
 
 
 def _settle_error(job: _native.Operation, error: OSError) -> None:
-    if job.keep.kind is RingKind.WRITE_ALL:
+    request = job.keep
+    if isinstance(request, _Request) and request.kind is RingKind.WRITE_ALL:
         job.settle((job.done, error), None)
     else:
         job.settle(None, error)
@@ -233,6 +268,8 @@ def _settle_error(job: _native.Operation, error: OSError) -> None:
 
 def _redo(job: _native.Operation) -> None:
     """Have a worker do what the ring did not; the operation completes by it."""
+    if job.restart():
+        return
     if job.abandoned:
         _settle_error(job, OSError(errno.ECANCELED, os.strerror(errno.ECANCELED)))
         return
@@ -376,6 +413,8 @@ class UringEngine(WorkersEngine):
             fd, size, offset = args
             full = kind is RingKind.READ_FULL
             job = ring.submit_read(fd, size, offset, full, signal, request)
+            if isinstance(keep, _native.Raw):
+                keep._ring_reads = rings.reads(self.host)
         elif kind is RingKind.WRITE_ALL:
             fd, data, offset = args
             job = ring.submit_write(fd, data, offset, signal, request)

@@ -9,6 +9,7 @@ import mmap
 import operator
 import os
 import warnings
+from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, NoReturn, SupportsIndex
 
@@ -235,7 +236,7 @@ class AsyncFileIO(FileDescriptor):
             raise
         return b"".join(pieces)
 
-    async def pread(self, size: int, offset: int, /) -> bytes:
+    def pread(self, size: int, offset: int, /) -> Coroutine[Any, Any, bytes]:
         """Read up to *size* bytes at byte *offset*; the file position does not move.
 
         Takes no turn: concurrent calls run side by side and cannot disturb one
@@ -256,6 +257,10 @@ class AsyncFileIO(FileDescriptor):
         Cancellation: takes effect at once; the buffer lives until the kernel is done.
         Cost: one system call if the pages are cached (preadv2(2), RWF_NOWAIT).
         """
+        return self._pread(size, offset)
+
+    async def _pread_wait(self, size: int, offset: int) -> bytes:
+        """`pread`, in full; `c/ring_reads.c` does the same where all is as usual."""
         size, offset = _whole(size, "size"), _whole(offset, "offset")
         self._check_readable()
         self._check_positions()
@@ -271,13 +276,17 @@ class AsyncFileIO(FileDescriptor):
             if data is None:
                 self._misses += 1
             else:
-                self._misses = 0
+                misses = self._misses
+                # One hit does not end a long row of misses: two more are tried first.
+                cold = misses > _COLD_AFTER
+                self._misses = _COLD_AFTER - 2 if cold else misses // 2
                 if len(data) == size or offset + len(data) >= self._current_size():
                     return data
-        return await self._run(_calls.read_up_to, self._fd, size, offset)
+        return await self._pread_job(size, offset)
 
-    #: Inline `pread`s in a row that had to wait.
-    _misses = 0
+    async def _pread_job(self, size: int, offset: int) -> bytes:
+        """`pread` where the pages are not cached."""
+        return await self._run(_calls.read_up_to, self._fd, size, offset)
 
     def _is_cold(self) -> bool:
         """Tell whether an inline `pread` is not worth its system call.

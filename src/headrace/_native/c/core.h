@@ -63,6 +63,9 @@ typedef enum {
     HR_NAME_THROW,
     HR_NAME_CLOSE,
     HR_NAME_SET,
+    HR_NAME_RING,
+    HR_NAME_PREAD_WAIT,
+    HR_NAME_PREAD_JOB,
     HR_NAMES
 } hr_name;
 
@@ -80,6 +83,7 @@ typedef struct {
     PyTypeObject *entry_type;
     PyTypeObject *ring_type;       /* NULL where there is no io_uring */
     PyTypeObject *operation_type;  /* likewise */
+    PyTypeObject *reads_type;      /* likewise */
     PyTypeObject *call_type;       /* the three of calls.c; NULL without workers.c */
     PyTypeObject *call_workers_type;
     PyTypeObject *completions_type;
@@ -97,6 +101,7 @@ typedef struct {
     int free_count;                /* how many there are */
     Py_ssize_t buffer_hits;        /* see headrace._stats */
     Py_ssize_t inline_calls;       /* likewise */
+    Py_ssize_t ring_reads;         /* reads that ring_reads.c submitted */
 } hr_state;
 
 extern struct PyModuleDef hr_module;
@@ -115,12 +120,18 @@ typedef struct {
     const char *name;    /* the method's own name, for __qualname__ */
     int iterating;       /* it is a step of an async iteration */
     int ends_empty;      /* whose end is an empty result */
+    /* In the place of the two methods, unless it is NULL: return what is awaited. */
+    PyObject *(*start)(hr_state *state, PyObject *owner, PyObject *first,
+                       PyObject *second);
 } hr_operation;
 
 /* Return an awaitable that does operation on owner with up to two arguments, which may
    be NULL. */
 PyObject *hr_ready_new(hr_state *state, const hr_operation *operation,
                        PyObject *owner, PyObject *first, PyObject *second);
+
+/* Raise what throw() was given: an exception, or a type with value and traceback. */
+void hr_raise_given(PyObject *type, PyObject *value, PyObject *traceback);
 
 /* -- path.c ----------------------------------------------------------------- */
 
@@ -170,6 +181,10 @@ typedef struct {
     PyObject *device;          /* what is known of the file system */
     PyObject *executor;        /* who runs the jobs, or None */
     PyObject *in_flight;       /* jobs that use fd, or None */
+    PyObject *reads;           /* how the loop's ring reads it: RingReads, or None */
+    Py_ssize_t alignment;      /* of offsets and memory, bytes: O_DIRECT; 0: none */
+    int misses;                /* inline `pread`s that had to wait: ring_reads.c */
+    char cold;                 /* the last look of `pread` found that it would wait */
 } hr_raw;
 
 /* Tell whether count inline operations may be done: 1, 0, or -1 with an exception.
@@ -283,6 +298,8 @@ extern PyType_Spec hr_entry_spec;
 extern PyType_Spec hr_batch_spec;
 extern PyType_Spec hr_ring_spec;
 extern PyType_Spec hr_operation_spec;
+extern PyType_Spec hr_reads_spec;
+extern const hr_operation hr_pread;
 extern PyMethodDef hr_faces[];
 extern PyMethodDef hr_lines_faces[];
 extern PyMethodDef hr_copy_faces[];

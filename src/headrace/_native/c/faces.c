@@ -341,13 +341,15 @@ face_file_system_type(PyObject *Py_UNUSED(module), PyObject *number)
 /* -- Counting --------------------------------------------------------------- */
 
 PyDoc_STRVAR(counts_doc, "counts($module, /)\n--\n\n"
-                         "Return the buffer hits and inline calls that the core counted.");
+                         "Return the buffer hits, inline calls and reads by rings "
+                         "that the core counted.");
 
 static PyObject *
 face_counts(PyObject *module, PyObject *Py_UNUSED(none))
 {
     hr_state *state = hr_module_state(module);
-    return Py_BuildValue("nn", state->buffer_hits, state->inline_calls);
+    return Py_BuildValue("nnn", state->buffer_hits, state->inline_calls,
+                         state->ring_reads);
 }
 
 PyMethodDef hr_faces[] = {

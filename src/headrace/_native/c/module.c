@@ -26,6 +26,9 @@ static const char *const method_names[HR_NAMES] = {
     [HR_NAME_THROW] = "throw",
     [HR_NAME_CLOSE] = "close",
     [HR_NAME_SET] = "set",
+    [HR_NAME_RING] = "ring",
+    [HR_NAME_PREAD_WAIT] = "_pread_wait",
+    [HR_NAME_PREAD_JOB] = "_pread_job",
 };
 
 /* -- Filling ---------------------------------------------------------------- */
@@ -55,7 +58,8 @@ add_types(PyObject *module, hr_state *state)
     }
 #if HR_HAVE_RING
     if (add_type(module, &state->ring_type, &hr_ring_spec, NULL) < 0 ||
-        add_type(module, &state->operation_type, &hr_operation_spec, NULL) < 0) {
+        add_type(module, &state->operation_type, &hr_operation_spec, NULL) < 0 ||
+        add_type(module, &state->reads_type, &hr_reads_spec, NULL) < 0) {
         return -1;
     }
 #endif
@@ -135,6 +139,7 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->entry_type);
     Py_VISIT(state->ring_type);
     Py_VISIT(state->operation_type);
+    Py_VISIT(state->reads_type);
     Py_VISIT(state->call_type);
     Py_VISIT(state->call_workers_type);
     Py_VISIT(state->completions_type);
@@ -159,6 +164,7 @@ module_clear(PyObject *module)
     Py_CLEAR(state->entry_type);
     Py_CLEAR(state->ring_type);
     Py_CLEAR(state->operation_type);
+    Py_CLEAR(state->reads_type);
     Py_CLEAR(state->fstat);
     Py_CLEAR(state->stat_result);
     Py_CLEAR(state->call_type);

@@ -32,6 +32,7 @@ raw_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwarg
     self->device = Py_NewRef(Py_None);
     self->executor = Py_NewRef(Py_None);
     self->in_flight = Py_NewRef(Py_None);
+    self->reads = Py_NewRef(Py_None);
     return (PyObject *)self;
 }
 
@@ -47,6 +48,7 @@ raw_traverse(hr_raw *self, visitproc visit, void *arg)
     Py_VISIT(self->device);
     Py_VISIT(self->executor);
     Py_VISIT(self->in_flight);
+    Py_VISIT(self->reads);
     return 0;
 }
 
@@ -61,6 +63,7 @@ raw_clear(hr_raw *self)
     Py_CLEAR(self->device);
     Py_CLEAR(self->executor);
     Py_CLEAR(self->in_flight);
+    Py_CLEAR(self->reads);
     return 0;
 }
 
@@ -254,7 +257,21 @@ hr_call_dropped(hr_state *state, PyObject *obj)
 
 /* -- The type ------------------------------------------------------------------- */
 
+PyDoc_STRVAR(pread_doc, "_pread($self, size, offset, /)\n--\n\n"
+                        "Read at offset: inline, by the loop's ring, or by _pread_wait().");
+
+static PyObject *
+raw_pread(hr_raw *self, PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 2) {
+        PyErr_Format(PyExc_TypeError, "pread expected 2 arguments, got %zd", count);
+        return NULL;
+    }
+    return hr_ready_new(self->state, &hr_pread, (PyObject *)self, args[0], args[1]);
+}
+
 static PyMethodDef raw_methods[] = {
+    {"_pread", (PyCFunction)(void (*)(void))raw_pread, METH_FASTCALL, pread_doc},
     {"_open_cached", (PyCFunction)(void (*)(void))raw_open_cached,
      METH_FASTCALL | METH_CLASS, open_cached_doc},
     {NULL},
@@ -282,6 +299,9 @@ static PyMemberDef raw_members[] = {
     {"_device", Py_T_OBJECT_EX, offsetof(hr_raw, device), 0, NULL},
     {"_executor", Py_T_OBJECT_EX, offsetof(hr_raw, executor), 0, NULL},
     {"_in_flight", Py_T_OBJECT_EX, offsetof(hr_raw, in_flight), 0, NULL},
+    {"_ring_reads", Py_T_OBJECT_EX, offsetof(hr_raw, reads), 0, NULL},
+    {"_alignment", Py_T_PYSSIZET, offsetof(hr_raw, alignment), 0, NULL},
+    {"_misses", Py_T_INT, offsetof(hr_raw, misses), 0, NULL},
     {NULL},
 };
 

@@ -402,7 +402,15 @@ ready_begin(hr_ready *self)
     Py_END_CRITICAL_SECTION();
     if (HR_UNLIKELY(result == state->wait)) {
         Py_DECREF(result);
-        result = call_method(state->names[operation->now_name], owner, first, second);
+        if (operation->start != NULL) {
+            result = NULL;
+            self->inner = awaited_iterator(
+                operation->start(state, owner, first, second));
+            ready_renew(self);
+        }
+        else {
+            result = call_method(state->names[operation->now_name], owner, first, second);
+        }
         if (result == state->wait) {
             Py_DECREF(result);
             result = NULL;
@@ -527,9 +535,8 @@ ready_send(hr_ready *self, PyObject *value)
     return ready_outcome(self, sent, result);
 }
 
-/* Raise what throw() was given: an exception, or a type with value and traceback. */
-static void
-raise_given(PyObject *type, PyObject *value, PyObject *traceback)
+void
+hr_raise_given(PyObject *type, PyObject *value, PyObject *traceback)
 {
     if (traceback == Py_None) {
         traceback = NULL;
@@ -602,7 +609,7 @@ ready_throw(hr_ready *self, PyObject *const *args, Py_ssize_t count)
             return NULL;
         }
         self->begun = 1;
-        raise_given(args[0], count > 1 ? args[1] : NULL, count > 2 ? args[2] : NULL);
+        hr_raise_given(args[0], count > 1 ? args[1] : NULL, count > 2 ? args[2] : NULL);
         Py_CLEAR(self->owner);
         Py_CLEAR(self->first);
         Py_CLEAR(self->second);

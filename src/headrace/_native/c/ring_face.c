@@ -27,7 +27,21 @@ check_open(hr_ring_object *self)
     return -1;
 }
 
-/* Return a new operation on fd that nobody has yet; NULL with an exception. */
+/* Return a new operation on the descriptor fd that nobody has yet; NULL with an
+   exception. */
+hr_ring_job *
+hr_operation_new(hr_ring_object *ring, int fd)
+{
+    PyTypeObject *type = ring->state->operation_type;
+    hr_ring_job *self = (hr_ring_job *)type->tp_alloc(type, 0);
+    if (self != NULL) {
+        self->op.fd = fd;
+        self->ring = (hr_ring_object *)Py_NewRef(ring);
+    }
+    return self;
+}
+
+/* Return a new operation with what it tells and keeps; NULL with an exception. */
 static hr_ring_job *
 operation_new(hr_ring_object *ring, PyObject *fd, PyObject *signal, PyObject *keep)
 {
@@ -35,33 +49,19 @@ operation_new(hr_ring_object *ring, PyObject *fd, PyObject *signal, PyObject *ke
     if (number < 0 || check_open(ring) < 0) {
         return NULL;
     }
-    PyTypeObject *type = ring->state->operation_type;
-    hr_ring_job *self = (hr_ring_job *)type->tp_alloc(type, 0);
-    if (self == NULL) {
-        return NULL;
+    hr_ring_job *self = hr_operation_new(ring, number);
+    if (self != NULL) {
+        self->signal = Py_NewRef(signal);
+        self->keep = Py_NewRef(keep);
     }
-    self->op.fd = number;
-    self->ring = (hr_ring_object *)Py_NewRef(ring);
-    self->signal = Py_NewRef(signal);
-    self->keep = Py_NewRef(keep);
     return self;
 }
 
-/* Put self at the end of its ring's queue. Returns self, or NULL where arguments were
-   wrong (with an exception) or the ring has been closed meanwhile. */
-static PyObject *
-operation_push(hr_ring_job *self, long long offset)
+/* Put self at the end of its ring's queue. Returns -1 with an exception if the ring has
+   been closed meanwhile. */
+int
+hr_operation_push(hr_ring_job *self)
 {
-    if (PyErr_Occurred()) {
-        Py_DECREF(self);
-        return NULL;
-    }
-    if (offset < 0 || self->wanted > HR_MAX_TRANSFER) {
-        PyErr_SetString(PyExc_ValueError, "offset must be 0 or more, size below 2 GiB");
-        Py_DECREF(self);
-        return NULL;
-    }
-    self->op.offset = offset;
     self->op.size = (uint32_t)self->wanted;
     int open;
     Py_BEGIN_CRITICAL_SECTION(self->ring);
@@ -73,6 +73,20 @@ operation_push(hr_ring_job *self, long long offset)
     Py_END_CRITICAL_SECTION();
     if (!open) {
         PyErr_SetString(PyExc_ValueError, "the ring is closed");
+    }
+    return open ? 0 : -1;
+}
+
+/* Queue self, whose arguments may have been wrong. Returns self, or NULL where they were
+   (with an exception) or the ring has been closed meanwhile. */
+static PyObject *
+operation_push(hr_ring_job *self, long long offset)
+{
+    if (!PyErr_Occurred() && (offset < 0 || self->wanted > HR_MAX_TRANSFER)) {
+        PyErr_SetString(PyExc_ValueError, "offset must be 0 or more, size below 2 GiB");
+    }
+    self->op.offset = offset;
+    if (PyErr_Occurred() || hr_operation_push(self) < 0) {
         Py_CLEAR(self);
     }
     return (PyObject *)self;
@@ -255,6 +269,48 @@ collect(hr_ring_object *self)
     }
 }
 
+/* Complete an operation that a task awaits itself; tells nobody yet. */
+static void
+complete_awaited(hr_ring_job *self)
+{
+    if (self->failure == 0) {
+        hr_operation_succeed(self, self->await.reads->state);
+    }
+    else {
+        hr_operation_release(self);
+        self->await.again = 1;
+        self->completed = 1;
+    }
+    if (self->abandoned) {
+        hr_await_forget(self);
+    }
+}
+
+/* Have the tasks go on that await these operations, linked by `after`: here and now, one
+   after the other, as the loop itself would in its next turn. Returns -1 with an
+   exception if that ends the loop; the others then go on in its next turn. */
+static int
+wake_awaited(hr_ring_job *operation)
+{
+    int ended = 0;
+    while (operation != NULL) {
+        hr_ring_job *after = operation->after;
+        hr_reads *reads = (hr_reads *)Py_NewRef(operation->await.reads);
+        if (ended) {
+            hr_await_wake_soon(operation);
+        }
+        else {
+            reads->reaping++;
+            ended = hr_await_wake(operation) < 0;
+            reads->reaping--;
+        }
+        Py_DECREF(reads);
+        Py_DECREF(operation);    /* the ring's reference */
+        operation = after;
+    }
+    return ended ? -1 : 0;
+}
+
 PyDoc_STRVAR(reap_doc, "reap($self, /)\n--\n\n"
                        "Complete what the kernel has done; the operations that failed, "
                        "which are not completed, or None.");
@@ -269,10 +325,20 @@ ring_reap(hr_ring_object *self, PyObject *Py_UNUSED(none))
     }
     operation = self->ring.fd < 0 ? NULL : collect(self);
     Py_END_CRITICAL_SECTION();
-    PyObject *failed = NULL;
+    PyObject *failed = self->failed;
+    self->failed = NULL;
+    hr_ring_job *awaited = NULL, **last = &awaited;
     while (operation != NULL) {
         hr_ring_job *after = operation->after;
         Py_CLEAR(operation->ring);
+        if (operation->await.reads != NULL) {
+            complete_awaited(operation);
+            operation->after = NULL;
+            *last = operation;
+            last = &operation->after;
+            operation = after;
+            continue;
+        }
         if (operation->failure == 0) {
             hr_operation_succeed(operation, self->state);
         }
@@ -288,6 +354,10 @@ ring_reap(hr_ring_object *self, PyObject *Py_UNUSED(none))
         }
         Py_DECREF(operation);    /* the ring's reference */
         operation = after;
+    }
+    if (wake_awaited(awaited) < 0) {
+        self->failed = failed;
+        return NULL;
     }
     return failed == NULL ? Py_NewRef(Py_None) : failed;
 }
@@ -570,6 +640,7 @@ ring_dealloc(hr_ring_object *self)
 {
     PyTypeObject *type = Py_TYPE(self);
     hr_ring_close(&self->ring);
+    Py_XDECREF(self->failed);
     type->tp_free(self);
     Py_DECREF(type);
 }

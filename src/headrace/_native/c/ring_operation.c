@@ -20,6 +20,7 @@ hr_operation_release(hr_ring_job *self)
     if (self->view.obj != NULL) {
         PyBuffer_Release(&self->view);
     }
+    hr_reads_give_back(self);
     Py_CLEAR(self->data);
     Py_CLEAR(self->keep);
 }
@@ -34,6 +35,13 @@ operation_traverse(hr_ring_job *self, visitproc visit, void *arg)
     Py_VISIT(self->view.obj);
     Py_VISIT(self->result);
     Py_VISIT(self->error);
+    Py_VISIT(self->await.reads);
+    Py_VISIT(self->await.file);
+    Py_VISIT(self->await.loop);
+    Py_VISIT(self->await.callback);
+    Py_VISIT(self->await.context);
+    Py_VISIT(self->await.message);
+    Py_VISIT(self->await.inner);
     return 0;
 }
 
@@ -45,6 +53,12 @@ operation_clear(hr_ring_job *self)
     Py_CLEAR(self->signal);
     Py_CLEAR(self->result);
     Py_CLEAR(self->error);
+    Py_CLEAR(self->await.file);
+    Py_CLEAR(self->await.loop);
+    Py_CLEAR(self->await.callback);
+    Py_CLEAR(self->await.context);
+    Py_CLEAR(self->await.message);
+    Py_CLEAR(self->await.inner);
     return 0;
 }
 
@@ -54,6 +68,8 @@ operation_dealloc(hr_ring_job *self)
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
     (void)operation_clear(self);
+    /* Last: it takes memory back. What the kernel may still use is not given back. */
+    Py_CLEAR(self->await.reads);
     type->tp_free(self);
     Py_DECREF(type);
 }
@@ -71,6 +87,15 @@ make_result(hr_ring_job *self)
             (void)_PyBytes_Resize(&data, self->done);
         }
         return data;
+    }
+    case HR_GIVES_PIECE: {
+        const hr_await *await = &self->await;
+        if (self->done < await->skip + await->size) {
+            /* The end of the file, or not: Python finds out. */
+            self->await.again = 1;
+            return Py_NewRef(Py_None);
+        }
+        return PyBytes_FromStringAndSize(await->aligned + await->skip, await->size);
     }
     case HR_GIVES_COUNT:
         return PyLong_FromSsize_t(self->done);
@@ -118,6 +143,9 @@ hr_operation_fail(hr_ring_job *self, int error)
     (void)PyErr_SetFromErrno(PyExc_OSError);
     Py_XSETREF(self->error, PyErr_GetRaisedException());
     self->completed = 1;
+    if (self->abandoned) {
+        hr_await_forget(self);
+    }
 }
 
 PyDoc_STRVAR(withdraw_doc, "withdraw($self, /)\n--\n\n"
@@ -153,8 +181,11 @@ operation_abandon(hr_ring_job *self, PyObject *Py_UNUSED(none))
 {
     hr_ring_object *ring = (hr_ring_object *)Py_XNewRef(self->ring);
     self->abandoned = 1;
-    /* The signal holds the loop, which may end before the operation does. */
+    /* They hold the loop, which may end before the operation does. */
     Py_CLEAR(self->signal);
+    Py_CLEAR(self->await.loop);
+    Py_CLEAR(self->await.callback);
+    Py_CLEAR(self->await.context);
     if (ring != NULL) {
         Py_BEGIN_CRITICAL_SECTION(ring);
         /* A refusal does no harm: the operation completes by itself. */
@@ -183,6 +214,23 @@ operation_settle(hr_ring_job *self, PyObject *const *args, Py_ssize_t count)
     self->completed = 1;
     hr_operation_signal(self, hr_type_state(Py_TYPE(self)));
     Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(restart_doc, "restart($self, /)\n--\n\n"
+                          "Have Python do from the start what the ring handed back; False "
+                          "if nobody awaits the operation itself.");
+
+static PyObject *
+operation_restart(hr_ring_job *self, PyObject *Py_UNUSED(none))
+{
+    if (self->await.reads == NULL || self->ring != NULL || self->abandoned) {
+        Py_RETURN_FALSE;
+    }
+    hr_operation_release(self);
+    self->await.again = 1;
+    self->completed = 1;
+    hr_await_wake_soon(self);
+    Py_RETURN_TRUE;
 }
 
 PyDoc_STRVAR(outcome_doc, "outcome($self, /)\n--\n\n"
@@ -252,6 +300,17 @@ static PyMethodDef operation_methods[] = {
     {"withdraw", (PyCFunction)operation_withdraw, METH_NOARGS, withdraw_doc},
     {"abandon", (PyCFunction)operation_abandon, METH_NOARGS, abandon_doc},
     {"settle", (PyCFunction)(void (*)(void))operation_settle, METH_FASTCALL, settle_doc},
+    {"restart", (PyCFunction)operation_restart, METH_NOARGS, restart_doc},
+    {"throw", (PyCFunction)(void (*)(void))hr_await_throw, METH_FASTCALL, NULL},
+    {"close", (PyCFunction)hr_await_close, METH_NOARGS, NULL},
+    {"get_loop", (PyCFunction)hr_await_get_loop, METH_NOARGS, NULL},
+    {"add_done_callback", (PyCFunction)(void (*)(void))hr_await_add_done_callback,
+     METH_FASTCALL | METH_KEYWORDS, NULL},
+    {"remove_done_callback", (PyCFunction)hr_await_remove_done_callback, METH_O, NULL},
+    {"cancel", (PyCFunction)(void (*)(void))hr_await_cancel,
+     METH_VARARGS | METH_KEYWORDS, NULL},
+    {"cancelled", (PyCFunction)hr_await_cancelled, METH_NOARGS, NULL},
+    {"result", (PyCFunction)hr_await_result, METH_NOARGS, NULL},
     {"pursue", (PyCFunction)hr_operation_pursue, METH_O, pursue_doc},
     {"leftover", (PyCFunction)operation_leftover, METH_NOARGS, leftover_doc},
     {"outcome", (PyCFunction)operation_outcome, METH_NOARGS, outcome_doc},
@@ -260,6 +319,8 @@ static PyMethodDef operation_methods[] = {
 };
 
 static PyGetSetDef operation_getset[] = {
+    {"_asyncio_future_blocking", (getter)hr_await_get_blocking,
+     (setter)hr_await_set_blocking, "asyncio's mark of a future.", NULL},
     {"discards", operation_get_discards, NULL, "Whether a result has to be undone.",
      NULL},
     {"in_flight", (getter)operation_get_in_flight, NULL, "Whether the kernel has it.",
@@ -268,8 +329,6 @@ static PyGetSetDef operation_getset[] = {
      (void *)offsetof(hr_ring_job, signal)},
     {"keep", operation_get_object, NULL, "What lives as long as the operation.",
      (void *)offsetof(hr_ring_job, keep)},
-    {"result", operation_get_object, NULL, "The result of a completed operation.",
-     (void *)offsetof(hr_ring_job, result)},
     {"error", operation_get_object, NULL, "The exception of a failed operation.",
      (void *)offsetof(hr_ring_job, error)},
     {NULL},
@@ -294,6 +353,10 @@ static PyType_Slot operation_slots[] = {
     {Py_tp_methods, operation_methods},
     {Py_tp_members, operation_members},
     {Py_tp_getset, operation_getset},
+    {Py_tp_iter, PyObject_SelfIter},
+    {Py_tp_iternext, hr_await_iternext},
+    {Py_am_send, hr_await_send},
+    {Py_am_await, PyObject_SelfIter},
     {0, NULL},
 };
 

@@ -10,6 +10,7 @@ import errno
 import os
 import stat
 import sys
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from headrace._native.py import inline
@@ -64,6 +65,17 @@ class Raw:
     _device: Any = None
     _executor: Any = None
     _in_flight: Any = None
+
+    #: What offsets and memory have to be multiples of with O_DIRECT, in bytes; 0: none.
+    _alignment = 0
+    #: Inline `pread`s that had to wait; less those that had not.
+    _misses = 0
+    #: How the loop's ring reads the file without asking Python: there is none here.
+    _ring_reads: Any = None
+
+    def _pread(self, size: int, offset: int, /) -> Coroutine[Any, Any, bytes]:
+        """Read *size* bytes at *offset*."""
+        return self._pread_wait(size, offset)
 
     @classmethod
     def _open_cached(
@@ -128,3 +140,4 @@ class Raw:
     if TYPE_CHECKING:
         # What the subclass offers: it is collected without having been closed.
         def _dropped(self) -> None: ...
+        async def _pread_wait(self, size: int, offset: int) -> bytes: ...
