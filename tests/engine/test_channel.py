@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import select
 import sys
 import threading
 from collections.abc import Callable
@@ -32,6 +33,10 @@ class Completions:
         self.reaped: list[int] = []
         self.calls: list[str] = []
         self.drained = threading.Event()
+
+    def end(self) -> bool:
+        self.calls.append("end")
+        return not self.in_flight
 
     def reap(self) -> None:
         self.reaped.append(self.done)
@@ -91,7 +96,7 @@ def test_channel_is_closed_with_its_loop(loop: Host) -> None:
     before = open_descriptors()
     loop.run(use)
     gc.collect()
-    assert source.calls == ["close"]
+    assert source.calls == ["end", "close"]
     assert open_descriptors() == before
 
 
@@ -106,7 +111,40 @@ def test_channel_of_a_loop_with_operations_in_flight_is_drained_first() -> None:
     source.drained.set()
     while "close" not in source.calls:
         os.sched_yield()
-    assert source.calls == ["drain", "close"]
+    assert source.calls == ["end", "drain", "close"]
+
+
+def test_each_source_ends_in_the_thread_of_the_loop() -> None:
+    sources = [Completions(), Completions()]
+    channel = Channel()
+    for source in sources:
+        source.in_flight = 1
+        source.drained.set()
+        channel.attach(source)
+    channel.close()
+    assert [source.calls[0] for source in sources] == ["end", "end"]
+    while "close" not in sources[1].calls:
+        os.sched_yield()
+
+
+def test_source_that_ends_the_loop_keeps_nothing_from_the_others() -> None:
+    class Ending(Completions):
+        def reap(self) -> None:
+            super().reap()
+            if len(self.reaped) == 1:
+                raise SystemExit
+
+    first, second = Ending(), Completions()
+    channel = Channel()
+    channel.attach(first)
+    channel.attach(second)
+    os.eventfd_write(channel.fd, 1)
+    with pytest.raises(SystemExit):
+        channel.wake()
+    assert select.select([channel.fd], [], [], 0)[0]
+    channel.wake()
+    assert second.reaped
+    channel.close()
 
 
 def test_many_loops_in_a_row_leave_no_descriptor(loop: Host) -> None:

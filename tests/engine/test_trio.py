@@ -180,7 +180,8 @@ def test_channel_wakes_the_run() -> None:
         reaped = trio.Event()
 
         class Source:
-            in_flight = 0
+            def end(self) -> bool:
+                return True
 
             def reap(self) -> None:
                 reaped.set()

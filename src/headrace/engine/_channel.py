@@ -18,12 +18,15 @@ class Source(Protocol):
     """Where completions come from. Must not refer to the loop, which then never ends.
 
     Native code writes the channel's eventfd after it has put a completion where
-    `reap` finds it, and not any more once `in_flight` is 0.
+    `reap` finds it, and not any more once `end` has said that nothing is in flight.
     """
 
-    @property
-    def in_flight(self) -> int:
-        """How many operations still use the eventfd."""
+    def end(self) -> bool:
+        """End what can be ended at once, in the loop's thread if it has not gone.
+
+        Returns:
+            Whether nothing is in flight: else `drain` follows.
+        """
         ...
 
     def reap(self) -> object:
@@ -90,7 +93,9 @@ class Channel:
         if self.closed:
             return
         self.closed = True
-        if any(source.in_flight for source in self._sources):
+        # Each of them, while this is still the loop's thread.
+        ended = [source.end() for source in self._sources]
+        if not all(ended):
             # A bare thread: this may run in a collection, inside any lock of Python's.
             try:
                 _thread.start_new_thread(self._drain, ())

@@ -193,15 +193,13 @@ class Rings:
 
     # -- As a source of the channel -----------------------------------------
 
-    @property
-    def in_flight(self) -> int:
-        """How many operations are left, after a moment's wait for them.
+    def end(self) -> bool:
+        """Close the rings, after a moment's wait for what is in flight: reads only.
 
-        Asked when the loop has ended. What is in flight then are reads that nobody
-        waits for; the loop's thread alone can fetch them.
+        Nobody waits for them any more, and the loop's thread alone can fetch them.
         """
         self.close()
-        return 0
+        return True
 
     def reap(self) -> None:
         """Complete what the kernel has done; on the loop's thread."""

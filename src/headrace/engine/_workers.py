@@ -73,10 +73,9 @@ class Completed:
         self.channel = channel
         self.completions = Completions(channel.fd)
 
-    @property
-    def in_flight(self) -> int:
-        """How many calls have not been handed out."""
-        return self.completions.in_flight
+    def end(self) -> bool:
+        """Tell whether all calls have been handed out."""
+        return not self.completions.in_flight
 
     def reap(self) -> None:
         """Hand out all that is complete; on the loop's thread."""
