@@ -147,7 +147,10 @@ async def open(
         OSError: As the kernel reports it, with the path.
 
     Cancellation: no descriptor is leaked: one that comes late is closed. A file that
-        is being created or truncated is so before the cancellation is raised.
+        is being created or truncated is so before the cancellation is raised. The
+        thread that waits for the other end of a FIFO stays until that comes: without
+        waiting, a writer shows only by what it wrote, which `headrace.open` can keep
+        for its file and a bare descriptor cannot.
     Cost: one job; where a FIFO or a device may keep it waiting, another one, in a
         thread for what may wait for ever.
     """

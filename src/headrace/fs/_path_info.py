@@ -18,6 +18,12 @@ class AsyncPathInfo:
 
     What the kernel gave with a directory's entry is answered at once. Otherwise the
     first question is one `stat`, and its answer is kept: it may be out of date.
+
+    All are coroutines, so that one way of asking serves every path. Plain methods
+    could only answer where the type is known already, and would have to stop the loop
+    or raise elsewhere: whether a path came from a listing, and whether it is a
+    symbolic link there, would decide which. For the same reason this is no
+    `pathlib.types.PathInfo`: code that takes one would find each coroutine true.
     """
 
     __slots__ = ("_entry", "_look", "_modes", "_path")
