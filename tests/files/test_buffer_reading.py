@@ -529,3 +529,38 @@ async def test_tight_loop_over_a_cached_file_lets_another_task_run(
         task.cancel()
         await turns(1)
     assert turned
+
+
+@pytest.mark.parametrize("start", [0, 3])
+@pytest.mark.parametrize("size", [11, 1000, 100_000])
+@pytest.mark.parametrize("now", [0, 2, 5, 10, 20, 5000])
+async def test_read_beyond_the_end_sees_the_file_as_it_is_now(
+    tmp_path: Path, start: int, size: int, now: int
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * 10)
+    with path.open("rb", buffering=0) as sync:
+        async with open_file(path, "rb") as file:
+            assert await file.seek(start) == sync.seek(start)
+            path.write_bytes(b"y" * now)
+            assert await file.read(size) == sync.read(size)
+            assert await file.tell() == sync.tell()
+            with path.open("ab") as other:
+                other.write(b"more")
+            assert await file.read(size) == sync.read(size)
+            assert await file.read(size) == sync.read(size)
+
+
+@pytest.mark.asyncio_only("under Trio, each read is a checkpoint")
+async def test_what_is_left_is_read_by_one_system_call(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * 10)
+    async with open_file(path, "rb") as file:
+        if not file.raw._inline:
+            pytest.skip("no inline reads here")
+        before = stats()
+        assert await file.read(100) == b"x" * 10
+        done = stats() - before
+    if _native.NATIVE:
+        assert done.inline_calls == 1
+    assert done.hops == 0

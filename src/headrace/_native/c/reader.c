@@ -134,43 +134,6 @@ take(hr_buffer *self, Py_ssize_t size)
     return piece;
 }
 
-/* Read size bytes where the buffer has not that many. Returns them, or WAIT. */
-static PyObject *
-read_inline(hr_state *state, hr_buffer *self, Py_ssize_t size)
-{
-    Py_ssize_t have = PyBytes_GET_SIZE(self->data) - self->pos;
-    Py_ssize_t lacking = size - have;
-    if (lacking >= self->ahead) {
-        /* Straight into what is returned. */
-        int allowed = may_read(self, lacking, 1);
-        if (allowed <= 0) {
-            return allowed < 0 ? NULL : Py_NewRef(state->wait);
-        }
-        Py_ssize_t come;
-        PyObject *data = read_behind_rest(self, lacking, &come);
-        if (data == NULL) {
-            return PyErr_Occurred() ? NULL : Py_NewRef(state->wait);
-        }
-        if (come == lacking) {
-            hr_buffer_set_data(self, Py_NewRef(state->empty_bytes));
-            self->limit = 0;
-            return data;
-        }
-        hr_buffer_set_data(self, data);
-        return Py_NewRef(state->wait);
-    }
-    int filled = fill(self, lacking);
-    if (filled < 0) {
-        return NULL;
-    }
-    if (filled == 0 || PyBytes_GET_SIZE(self->data) - self->pos < size) {
-        return Py_NewRef(state->wait);
-    }
-    PyObject *piece = take(self, size);
-    hr_buffer_open_reads(self);
-    return piece;
-}
-
 /* Read all that is left. Returns it, or WAIT. */
 static PyObject *
 read_to_end(hr_state *state, hr_buffer *self)
@@ -204,6 +167,50 @@ read_to_end(hr_state *state, hr_buffer *self)
     hr_buffer_set_data(self, Py_NewRef(state->empty_bytes));
     self->limit = 0;
     return data;
+}
+
+/* Read size bytes where the buffer has not that many. Returns them, or WAIT. */
+static PyObject *
+read_inline(hr_state *state, hr_buffer *self, Py_ssize_t size)
+{
+    Py_ssize_t have = PyBytes_GET_SIZE(self->data) - self->pos;
+    Py_ssize_t lacking = size - have;
+    hr_raw *raw = self->core_raw;
+    if (raw != NULL && raw->size > 0 && 0 <= raw->position &&
+        raw->position <= raw->size && raw->size - raw->position < lacking) {
+        /* All that is left: with that, the kernel is asked for the end as well. Where
+           nothing is, Python makes sure. */
+        return read_to_end(state, self);
+    }
+    if (lacking >= self->ahead) {
+        /* Straight into what is returned. */
+        int allowed = may_read(self, lacking, 1);
+        if (allowed <= 0) {
+            return allowed < 0 ? NULL : Py_NewRef(state->wait);
+        }
+        Py_ssize_t come;
+        PyObject *data = read_behind_rest(self, lacking, &come);
+        if (data == NULL) {
+            return PyErr_Occurred() ? NULL : Py_NewRef(state->wait);
+        }
+        if (come == lacking) {
+            hr_buffer_set_data(self, Py_NewRef(state->empty_bytes));
+            self->limit = 0;
+            return data;
+        }
+        hr_buffer_set_data(self, data);
+        return Py_NewRef(state->wait);
+    }
+    int filled = fill(self, lacking);
+    if (filled < 0) {
+        return NULL;
+    }
+    if (filled == 0 || PyBytes_GET_SIZE(self->data) - self->pos < size) {
+        return Py_NewRef(state->wait);
+    }
+    PyObject *piece = take(self, size);
+    hr_buffer_open_reads(self);
+    return piece;
 }
 
 static PyObject *
