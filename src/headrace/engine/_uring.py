@@ -33,10 +33,10 @@ from headrace.engine._workers import Completed, WorkersEngine
 LARGEST_CACHED = 256 * 1024  # bytes
 
 #: As many are submitted without waiting for the end of the loop's turn, so that the
-#: disk has work while a turn of many tasks goes on. Of 2 to 64, 16 gave the most random
-#: cold reads a second with 64 in flight: 72 k, against 57 k once per turn and 54 k by 2
-#: (2 CPUs, ext4, Linux 6.18).
-BATCH = 16
+#: disk has work while a turn of many tasks goes on. With 64 random cold reads in flight
+#: that gave, in two runs each, beside fio: 4: 1.09 and 1.03; 8: 0.94 and 0.95; 16: 0.91
+#: and 0.87 (2 CPUs, ext4, Linux 6.18; benchmarks/cold.py).
+BATCH = 4
 
 #: How long a loop that has ended waits for what is in flight; a disk takes 0.1 ms.
 LAST_WAIT_S = 1.0
