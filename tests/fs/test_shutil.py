@@ -566,7 +566,6 @@ async def test_directories_are_copied_side_by_side(
     for name in "ab":
         (tmp_path / "tree" / name).mkdir(parents=True)
         (tmp_path / "tree" / name / "file").touch()
-    monkeypatch.setattr(_copytree, "SIDE_BY_SIDE", 2)
     both = threading.Barrier(2)
     original = _copy.copy_file
 

@@ -240,8 +240,7 @@ async def copytree(
 
     Cancellation: takes effect between two entries, or two pieces of a large file.
         What has been copied is left; nothing stays open.
-    Cost: jobs of 20 ms, each of them many files; two at a time where there are more
-        than two CPUs.
+    Cost: jobs of 20 ms, two at a time, each of them many files.
     """
     options = TreeOptions(
         symlinks,
