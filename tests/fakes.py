@@ -254,6 +254,12 @@ class ScriptedRaw:
     async def store_to_disk(self, data_only: bool) -> None:
         self.calls.append("fdatasync" if data_only else "fsync")
 
+    async def store_and_sync(
+        self, data: bytes, wrote: Callable[[int], object], data_only: bool
+    ) -> None:
+        await self.store(data, wrote)
+        await self.store_to_disk(data_only)
+
     async def move(self, offset: int, whence: int) -> int:
         position = self.try_seek(offset, whence)
         assert position is not WAIT

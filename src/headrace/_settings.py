@@ -51,7 +51,8 @@ class Settings:
     """What is wanted. Where it does not work, the next of uring, workers, threads
     serves instead; `info()` says which, and why."""
     max_workers: int
-    """The most worker threads for operations that end; min(32, CPUs + 4)."""
+    """The most worker threads for operations that end, native ones and as many of
+    Python's; min(32, CPUs + 4)."""
     max_waiting: int = 64
     """The most threads for operations that may wait for ever (a terminal, a device,
     a lock)."""

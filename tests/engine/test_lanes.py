@@ -51,7 +51,8 @@ def test_threads_alive_are_told() -> None:
     done = threading.Event()
     workers(Lane.WORK).submit(done.set)
     assert done.wait(10)
-    assert 1 <= threads_alive(Lane.WORK) <= workers(Lane.WORK).limit
+    # Native ones and Python's: as many of each.
+    assert 1 <= threads_alive(Lane.WORK) <= 2 * workers(Lane.WORK).limit
 
 
 @pytest.mark.parametrize("cpus", [1, 2, 8, 28, 64, None])

@@ -161,8 +161,13 @@ async def test_large_reads_are_not_the_rings(path: Path, contents: bytes) -> Non
 
 @pytest.mark.parametrize("data_only", [False, True])
 async def test_syncs_are_the_rings(tmp_path: Path, data_only: bool) -> None:
+    """But for those that have something to write first: a worker does both."""
     async with headrace.open(tmp_path / "new", "wb") as file:
         await file.write(b"data")
+        before = headrace.stats()
+        await file.sync(data_only=data_only)
+        cost = headrace.stats() - before
+        assert (cost.ring_jobs, cost.native_jobs) == (0, 1)
         before = headrace.stats()
         await file.sync(data_only=data_only)
         assert (headrace.stats() - before).ring_jobs == 1

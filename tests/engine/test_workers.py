@@ -236,6 +236,17 @@ async def test_files_are_opened_written_and_closed_by_native_threads(
     assert path.read_bytes() == b"x" * 4096
 
 
+async def test_flushing_and_syncing_is_one_job(path: Path) -> None:
+    async with headrace.open(path, "w") as file:
+        before = stats()
+        await file.write("text")
+        await file.sync()
+        assert (stats() - before).native_jobs == 1
+        assert path.read_text() == "text"
+        await file.sync(data_only=True)
+        assert (stats() - before).native_jobs == 2
+
+
 async def test_whole_files_are_one_job(path: Path) -> None:
     before = stats()
     await headrace.write_bytes(path, b"y" * 1_000_000)

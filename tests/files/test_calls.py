@@ -291,6 +291,46 @@ def test_error_of_the_write_comes_before_that_of_the_closing(
     assert error.errno == errno.ENOSPC
 
 
+def test_write_and_sync_does_both(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda _: synced.append("fsync"))
+    monkeypatch.setattr(os, "fdatasync", lambda _: synced.append("fdatasync"))
+    fd = os.open(path, os.O_WRONLY | os.O_TRUNC)
+    assert _calls.write_and_sync(fd, b"all", 0, False) == (3, None)
+    assert _calls.write_and_sync(fd, b"more", 3, True) == (4, None)
+    os.close(fd)
+    assert path.read_bytes() == b"allmore"
+    assert synced == ["fsync", "fdatasync"]
+
+
+def test_failed_write_is_not_synced(
+    path: Path, fails: Callable[[int, int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fails(2, errno.EDQUOT)
+    monkeypatch.setattr(os, "fsync", lambda _: pytest.fail("was called"))
+    fd = os.open(path, os.O_WRONLY | os.O_TRUNC)
+    count, error = _calls.write_and_sync(fd, b"all", 0, False)
+    os.close(fd)
+    assert count == 2
+    assert error is not None
+    assert error.errno == errno.EDQUOT
+
+
+def test_what_was_written_counts_though_the_sync_failed(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, "lost")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    fd = os.open(path, os.O_WRONLY | os.O_TRUNC)
+    count, error = _calls.write_and_sync(fd, b"all", 0, False)
+    os.close(fd)
+    assert count == 3
+    assert error is not None
+    assert error.errno == errno.EIO
+
+
 # -- Writing to what may be full --
 
 

@@ -166,6 +166,10 @@ class Buffered(Buffer):
     async def _drain(self) -> None:
         """Write the pending bytes to the raw file."""
 
+    async def _drain_to_disk(self, data_only: bool) -> None:
+        """Write the pending bytes, and have the file on its storage."""
+        await self.raw.store_to_disk(data_only)
+
     def _pending_bytes(self) -> bytes:
         """Return what has been accepted and not been written."""
         return b""
@@ -401,8 +405,7 @@ class Buffered(Buffer):
             self.raw._check_open()
             self._freeze()
             try:
-                await self._drain()
-                await self.raw.store_to_disk(data_only)
+                await self._drain_to_disk(data_only)
             finally:
                 self._thaw()
 

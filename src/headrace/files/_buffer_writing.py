@@ -125,12 +125,22 @@ class BufferedWriting(Buffered, Writer):
 
     async def _drain(self) -> None:
         if self._held:
-            data = self._pending_bytes()
-            counters.buffer_hits += len(self._pending)
-            self._pending[:] = [data]
-            await self.raw.store(data, self._wrote)
+            await self.raw.store(self._joined(), self._wrote)
         else:
             await self.raw.settle()
+
+    async def _drain_to_disk(self, data_only: bool) -> None:
+        if self._held:
+            await self.raw.store_and_sync(self._joined(), self._wrote, data_only)
+        else:
+            await self.raw.store_to_disk(data_only)
+
+    def _joined(self) -> bytes:
+        """Return the pending bytes, one piece from now on: they are to be written."""
+        data = self._pending_bytes()
+        counters.buffer_hits += len(self._pending)
+        self._pending[:] = [data]
+        return data
 
     async def _drain_behind(self) -> None:
         """Have the pending bytes written while the caller goes on.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import select
 import stat
+from collections.abc import Callable
 from typing import Any
 
 from headrace._native import Call
@@ -183,6 +184,27 @@ def write_and_close(fd: int, data: ReadableBuffer, offset: int) -> OSError | Non
     return error
 
 
+def write_and_sync(
+    fd: int, data: ReadableBuffer, offset: int, data_only: bool
+) -> tuple[int, OSError | None]:
+    """Write all of *data*, then have it on the storage; see `write_all`.
+
+    By fsync(2), or by fdatasync(2) if *data_only*.
+    """
+    count, error = write_all(fd, data, offset)
+    if error is None:
+        try:
+            sync_call(data_only)(fd)
+        except OSError as failure:
+            error = failure
+    return count, error
+
+
+def sync_call(data_only: bool) -> Callable[[int], None]:
+    """Return fsync(2), or fdatasync(2) where there is one if *data_only*."""
+    return getattr(os, "fdatasync", os.fsync) if data_only else os.fsync
+
+
 # -- By native threads ------------------------------------------------------------
 
 #: Beyond this, room is not made before it is known what the file has.
@@ -227,6 +249,12 @@ def _write_and_close(fd: int, data: ReadableBuffer, offset: int) -> tuple[Reques
     return Request("WRITE_CLOSE", fd, buffer=data, offset=offset), ()
 
 
+def _write_and_sync(
+    fd: int, data: ReadableBuffer, offset: int, data_only: bool
+) -> tuple[Request, Any]:
+    return Request("WRITE_SYNC", fd, buffer=data, offset=offset, flags=data_only), ()
+
+
 def _closed(answer: Answer, _: Any) -> OSError | None:
     return error_of(answer)
 
@@ -239,4 +267,5 @@ natively(read_up_to, _read_up_to, read_bytes)
 natively(read_to_end, _read_to_end, read_bytes)
 natively(write_all, _write_all, _written)
 natively(write_pieces, _write_pieces, _written)
+natively(write_and_sync, _write_and_sync, _written)
 natively(write_and_close, _write_and_close, _closed)

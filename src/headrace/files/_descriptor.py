@@ -282,9 +282,19 @@ class FileDescriptor(DescriptorJobs):
         if self._special:
             await self._store_special(data, wrote)
             return
+        await self._write(wrote, _calls.write_all, data)
+
+    async def _write(
+        self,
+        wrote: Callable[[int], object],
+        call: Callable[..., tuple[int, OSError | None]],
+        data: ReadableBuffer,
+        *args: Any,
+    ) -> None:
+        """Have *call* write all of *data* at the position."""
         with Shield():
             count, error = await self._run(
-                _calls.write_all, self._fd, data, self._position, on_cancel="finish"
+                call, self._fd, data, self._position, *args, on_cancel="finish"
             )
             self._moved(count)
             wrote(count)
@@ -368,10 +378,20 @@ class FileDescriptor(DescriptorJobs):
     async def store_to_disk(self, data_only: bool) -> None:
         """fsync(2) or fdatasync(2)."""
         await self.settle()
-        fdatasync = getattr(os, "fdatasync", os.fsync)
-        call = fdatasync if data_only else os.fsync
         with Shield():
+            call = _calls.sync_call(data_only)
             await self._run(call, self._fd, on_cancel="finish")
+
+    async def store_and_sync(
+        self, data: ReadableBuffer, wrote: Callable[[int], object], data_only: bool
+    ) -> None:
+        """Do `store` and `store_to_disk`, in one job where it cannot wait long."""
+        if self._special:
+            await self.store(data, wrote)
+            await self.store_to_disk(data_only)
+            return
+        await self.settle()
+        await self._write(wrote, _calls.write_and_sync, data, data_only)
 
     async def move(self, offset: int, whence: int) -> int:
         """Seek where that may wait (to the end on a server, SEEK_DATA, ...)."""

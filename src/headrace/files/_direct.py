@@ -241,6 +241,19 @@ def write(
     return write_all(alignment, fd, data, offset)
 
 
+def write_and_sync(
+    alignment: int, fd: int, data: ReadableBuffer, offset: int, data_only: bool
+) -> tuple[int, OSError | None]:
+    """Write all of *data*, then have it on the storage; see `_calls.write_and_sync`."""
+    count, error = write(alignment, fd, data, offset)
+    if error is None:
+        try:
+            _calls.sync_call(data_only)(fd)
+        except OSError as failure:
+            error = failure
+    return count, error
+
+
 def write_and_close(
     alignment: int, fd: int, data: ReadableBuffer, offset: int
 ) -> OSError | None:
@@ -294,6 +307,8 @@ class DirectFileIO(AsyncFileIO):
         aligned: Any
         if call is _calls.write_all:
             aligned = write
+        elif call is _calls.write_and_sync:
+            aligned = write_and_sync
         elif call is _calls.write_and_close:
             aligned = write_and_close
         else:
