@@ -252,3 +252,65 @@ def test_error_of_fsync_is_raised(path: Path) -> None:
         under=injecting("fsync:error=EIO", "fdatasync:error=EIO"),
         env={"HEADRACE_ENGINE": "workers"},
     )
+
+
+# -- The ring --
+
+COLD_READS = """
+    import asyncio, os, sys
+    import headrace
+
+    path = sys.argv[1]
+    with open(path, "rb") as file:
+        content = file.read()
+        os.fsync(file.fileno())
+
+    def forget(file):
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+    async def main():
+        offsets = range(0, len(content), 4096)
+        async with headrace.open(path, "rb", buffering=0) as file:
+            for _ in range(4):
+                forget(file)
+                pieces = await asyncio.gather(*(file.pread(4096, at) for at in offsets))
+                assert b"".join(pieces) == content
+            forget(file)
+            pieces = [await file.pread(4096, at) for at in offsets]
+            assert b"".join(pieces) == content
+            forget(file)
+            reading = asyncio.ensure_future(file.pread(4096, 0))
+            await asyncio.sleep(0)
+            reading.cancel()
+        assert await headrace.read_bytes(path) == content
+        print(headrace.info().engine)
+
+    asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("when", ["1", "2+3", "1+2"])
+@pytest.mark.parametrize("error", ["EAGAIN", "EBUSY", "ENOMEM", "EINTR"])
+def test_ring_that_is_out_of_breath_loses_nothing(
+    path: Path, error: str, when: str
+) -> None:
+    passes(
+        COLD_READS,
+        path,
+        under=injecting(f"io_uring_enter:error={error}:when={when}"),
+        env={"HEADRACE_ENGINE": "uring"},
+    )
+
+
+@pytest.mark.parametrize("error", ["EPERM", "ENOSYS", "EINVAL", "EACCES"])
+def test_ring_that_is_refused_at_its_first_use_is_not_used(
+    path: Path, error: str
+) -> None:
+    engine = passes(
+        COLD_READS,
+        path,
+        under=injecting(f"io_uring_enter:error={error}"),
+        env={"HEADRACE_ENGINE": "uring"},
+    )
+    # Where nothing had to wait, there was no ring to be refused.
+    assert engine.strip() in ("uring", "workers")

@@ -440,8 +440,9 @@ hr_ring_flush(hr_ring *ring)
             op->state = HR_RING_FLYING;
             list_append(&ring->flying, op);
         }
-        if (taken == -EBUSY) {
-            /* Completions lie in the kernel's overflow list: room first. */
+        if (taken == -EBUSY && ring->in_flight) {
+            /* Completions lie in the kernel's overflow list: room first. The rest goes
+               with the next of them. */
             return hr_ring_gather(ring);
         }
         if (taken <= 0) {
@@ -553,15 +554,22 @@ hr_ring_has_work(const hr_ring *ring)
 }
 
 /* Have the event descriptor tell once more, after the loop's other work, that there may
-   be something left; not again before something has completed. */
+   be something left. */
+void
+hr_ring_tell_again(hr_ring *ring)
+{
+    uint64_t one = 1;
+    ssize_t n = write(ring->event_fd, &one, sizeof(one));
+    (void)n;    /* EAGAIN: it is readable as can be */
+}
+
+/* The same, but not again before something has completed. */
 void
 hr_ring_nudge(hr_ring *ring)
 {
-    uint64_t one = 1;
     if (!ring->nudged) {
         ring->nudged = 1;
-        ssize_t n = write(ring->event_fd, &one, sizeof(one));
-        (void)n;    /* EAGAIN: it is readable as can be */
+        hr_ring_tell_again(ring);
     }
 }
 

@@ -93,6 +93,7 @@ int hr_ring_wait(hr_ring *ring, int64_t timeout_ns);
 hr_ring_op *hr_ring_next(hr_ring *ring);
 int hr_ring_ready(const hr_ring *ring);
 int hr_ring_has_work(const hr_ring *ring);
+void hr_ring_tell_again(hr_ring *ring);
 void hr_ring_nudge(hr_ring *ring);
 void hr_ring_drain_event(hr_ring *ring);
 

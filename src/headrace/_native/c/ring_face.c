@@ -238,6 +238,7 @@ collect(hr_ring_object *self)
        work first and the flag then. So many calls in a row see to all that can be left,
        if nothing completes by them. */
     unsigned most_idle = ring->in_flight / 16 + 2, idle = 0;
+    int refused = 0;
     for (;;) {
         hr_ring_op *op;
         while ((op = hr_ring_next(ring)) != NULL) {
@@ -250,9 +251,9 @@ collect(hr_ring_object *self)
                 last = &operation->after;
             }
         }
-        if (ring->queued && ring->in_flight < ring->limit && hr_ring_flush(ring) < 0) {
+        if (ring->queued && ring->in_flight < ring->limit && !refused) {
             /* The caller's next flush meets the same refusal, and acts upon it. */
-            return first;
+            refused = hr_ring_flush(ring) < 0;
         }
         /* The kernel runs some twenty pieces of its work in a call, and tells of no more
            as long as some are left: on until there are none. */
@@ -264,6 +265,9 @@ collect(hr_ring_object *self)
             return first;
         }
         if (hr_ring_gather(ring) < 0 && !hr_ring_ready(ring)) {
+            /* Out of memory, or busy: what is in flight has told of itself for the last
+               time, so it is tried again until the kernel has it done. */
+            hr_ring_tell_again(ring);
             return first;
         }
     }
