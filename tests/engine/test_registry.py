@@ -77,7 +77,6 @@ def obstacles(monkeypatch: pytest.MonkeyPatch) -> dict[Engine, str]:
         name: (registry._make_threads, obstacle(name)) for name in registry._CHOICES
     }
     monkeypatch.setattr(registry, "_CHOICES", choices)
-    monkeypatch.setattr(registry, "_NOT_BY_ITSELF", set())
     return reasons
 
 
@@ -109,17 +108,6 @@ def test_unless_asked_the_best_that_works_is_the_default(
     assert engine_choice() == ("uring", "the default")
     obstacles[Engine.URING] = obstacles[Engine.WORKERS] = "is missing"
     assert engine_choice() == ("threads", "the default")
-
-
-@pytest.mark.usefixtures("fresh_settings")
-def test_engine_that_is_not_ready_is_used_only_where_it_is_asked_for(
-    obstacles: dict[Engine, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(registry, "_NOT_BY_ITSELF", {Engine.URING})
-    assert engine_choice()[0] == "workers"
-    monkeypatch.setenv("HEADRACE_ENGINE", "uring")
-    monkeypatch.setattr(_settings, "_current", None)
-    assert engine_choice()[0] == "uring"
 
 
 @pytest.mark.usefixtures("fresh_settings")

@@ -201,9 +201,6 @@ _CHOICES: dict[Wanted, tuple[_Maker, _Obstacle]] = {
     Wanted.THREADS: (_make_threads, str),
 }
 
-#: Engines that are used only where they are asked for.
-_NOT_BY_ITSELF = {Wanted.URING}
-
 
 def _candidates() -> list[tuple[Wanted, str]]:
     """Return the engines to be tried, best first, each with the reason for it."""
@@ -211,8 +208,6 @@ def _candidates() -> list[tuple[Wanted, str]]:
     why = "the default" if wanted is Wanted.AUTO else source("engine")
     found: list[tuple[Wanted, str]] = []
     for name, (_, obstacle) in _CHOICES.items():
-        if wanted is Wanted.AUTO and name in _NOT_BY_ITSELF:
-            continue
         if wanted is not Wanted.AUTO and list(_CHOICES).index(name) < list(
             _CHOICES
         ).index(wanted):
