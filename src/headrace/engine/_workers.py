@@ -17,7 +17,6 @@ from headrace._platform import usable_cpus
 from headrace._settings import Settings, on_change, settings
 from headrace._stats import counters
 from headrace._typing import Host, Signal
-from headrace.engine._budget import OPERATIONS_PER_LOOK, budget
 from headrace.engine._channel import Channel
 from headrace.engine._described import Decode, Request, described
 from headrace.engine._inflight import Operation
@@ -169,27 +168,23 @@ class WorkersEngine(ThreadsEngine):
         counters.hops += 1
         return job
 
-    def _over_soon(self, job: Operation) -> bool:
-        """Look for a moment whether *job* is complete; tell whether it is.
+    def _polls(self, job: Operation) -> bool:
+        """Tell whether the loop has nothing better to do than to look for its end.
 
-        Where the loop has nothing else to do: suspending the task and waking the loop
-        takes several times as long as a short call, and the GIL, which another thread
-        may have got meanwhile.
+        Suspending the task and waking the loop takes several times as long as a short
+        call, and the GIL, which another thread may have got meanwhile.
         """
+        return _poll_ns > 0 and type(job) is NativeJob and self.host.idle()
+
+    def _over_soon(self, job: Operation) -> bool:
+        """Look for a moment whether *job* is complete; tell whether it is."""
         completed = self._completed
-        if (
-            _poll_ns > 0
-            and completed is not None
-            and type(job) is NativeJob
-            and self.host.idle()
-            # It counts as inline work, of which there may be too much.
-            and not budget.spend(OPERATIONS_PER_LOOK)
-            and completed.completions.poll(job, _poll_ns)
-        ):
-            operation_ended(job)
-            counters.polled += 1
-            return True
-        return False
+        assert isinstance(job, NativeJob)
+        if completed is None or not completed.completions.poll(job, _poll_ns):
+            return False
+        operation_ended(job)
+        counters.polled += 1
+        return True
 
 
 # -- The process's native threads ---------------------------------------------
