@@ -23,7 +23,6 @@ from headrace.engine import (
     Lane,
     _budget,
     _described,
-    _workers,
     current_engine,
     threads_alive,
 )
@@ -277,6 +276,9 @@ async def test_info_and_reason() -> None:
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is polled for is over by then."""
+    # Not at the top: it needs the C core.
+    from headrace.engine import _workers
+
     _workers._pool or _workers._new_pool()
     monkeypatch.setattr(_workers, "_poll_ns", 10**10)
     # However long this process does not get the CPU.

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from headrace import _native
 from tests.faults.support import injecting, passes, strace
 
 pytestmark = pytest.mark.usefixtures("tracer")
@@ -256,6 +257,8 @@ def test_error_of_fsync_is_raised(path: Path) -> None:
 
 # -- The ring --
 
+ring = pytest.mark.skipif(_native.Ring is None, reason="no ring in this build")
+
 COLD_READS = """
     import asyncio, os, sys
     import headrace
@@ -289,6 +292,7 @@ COLD_READS = """
 """
 
 
+@ring
 @pytest.mark.parametrize("when", ["1", "2+3", "1+2"])
 @pytest.mark.parametrize("error", ["EAGAIN", "EBUSY", "ENOMEM", "EINTR"])
 def test_ring_that_is_out_of_breath_loses_nothing(
@@ -302,6 +306,7 @@ def test_ring_that_is_out_of_breath_loses_nothing(
     )
 
 
+@ring
 @pytest.mark.parametrize("error", ["EPERM", "ENOSYS", "EINVAL", "EACCES"])
 def test_ring_that_is_refused_at_its_first_use_is_not_used(
     path: Path, error: str

@@ -29,7 +29,11 @@ class TextWriting(TextBase):
             return WAIT
         self._freeze()
         count = len(text)
-        if budget.spend() or count >= self._most_held:
+        # The first piece costs as little as those that the core takes; how what was
+        # held before got away has been counted.
+        if (self._held or not count or budget.strict) and budget.spend():
+            return WAIT
+        if count >= self._most_held:
             return WAIT
         if self._held + count > self._most_held and not self._try_drain():
             return WAIT
