@@ -19,7 +19,7 @@ DEFAULTS: dict[str, Any] = {
     "max_waiting": 64,
     "idle_timeout": 10.0,
     "ring_entries": 64,
-    "busy_poll": 50e-6,
+    "busy_poll": 100e-6,
     "inline_limit": 256 * 1024,
 }
 

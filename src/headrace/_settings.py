@@ -19,9 +19,9 @@ from headrace._platform import worker_limit
 #: 64 KiB takes 3 µs, 1 MiB 50-100 µs.
 INLINE_LIMIT = 256 * 1024  # bytes
 
-#: Twice what a file takes to be made on ext4; less than an inline copy of
-#: `INLINE_LIMIT` may take.
-BUSY_POLL = 50e-6  # seconds
+#: What a file takes to be made on ext4, 15 to 30 µs, and to wake the thread that does
+#: it, up to 60 µs. With half of it, a busy machine was mostly a little too late.
+BUSY_POLL = 100e-6  # seconds
 
 #: The longest that can be asked for.
 _LONGEST_POLL = 0.001  # seconds

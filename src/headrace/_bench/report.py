@@ -346,7 +346,13 @@ def _counters_table(outcome: Outcome) -> Table | None:
         return None
     table = _table("How headrace did it: per 1,000 items")
     table.add_column("row", no_wrap=True)
-    names = list(counted[0].counters)
+    # Eight columns are more than a terminal of 80 has room for: those without a count
+    # say nothing, and a hop is a job of the engine's.
+    names = [
+        name
+        for name in counted[0].counters
+        if name != "hops" and any(result.counters[name] for result in counted)
+    ]
     for name in names:
         table.add_column(name.replace("_", "\n"), justify="right", vertical="bottom")
     titles = {row.name: row.title for row in outcome.rows}
