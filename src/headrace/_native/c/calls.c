@@ -756,8 +756,9 @@ completions_poll(hr_completions *self, PyObject *const *args, Py_ssize_t count)
     }
     /* With the GIL, which no worker needs, and which it may take long to get back. */
     if (hr_inbox_poll(self->inbox, nanoseconds) == NULL) {
-        /* Twice as many are passed over each time, up to 127. */
-        luck->left = luck->passed = (unsigned char)((luck->passed << 1 | 1) & 127);
+        /* Twice as many are passed over each time, up to 15: no more, because a thread
+           that has been let go to sleep is what makes the next one late as well. */
+        luck->left = luck->passed = (unsigned char)((luck->passed << 1 | 1) & 15);
         Py_RETURN_FALSE;
     }
     luck->passed = 0;
