@@ -191,7 +191,14 @@ def write_and_sync(
 
     By fsync(2), or by fdatasync(2) if *data_only*.
     """
-    count, error = write_all(fd, data, offset)
+    return sync_written(fd, write_all(fd, data, offset), data_only)
+
+
+def sync_written(
+    fd: int, written: tuple[int, OSError | None], data_only: bool
+) -> tuple[int, OSError | None]:
+    """Have on the storage what a call wrote, unless it failed; returns what it did."""
+    count, error = written
     if error is None:
         try:
             sync_call(data_only)(fd)

@@ -245,13 +245,7 @@ def write_and_sync(
     alignment: int, fd: int, data: ReadableBuffer, offset: int, data_only: bool
 ) -> tuple[int, OSError | None]:
     """Write all of *data*, then have it on the storage; see `_calls.write_and_sync`."""
-    count, error = write(alignment, fd, data, offset)
-    if error is None:
-        try:
-            _calls.sync_call(data_only)(fd)
-        except OSError as failure:
-            error = failure
-    return count, error
+    return _calls.sync_written(fd, write(alignment, fd, data, offset), data_only)
 
 
 def write_and_close(
